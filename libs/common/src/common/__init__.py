@@ -1,0 +1,1 @@
+"""What every service shares: contracts, streams, PostgreSQL, settings, telemetry, security primitives."""

@@ -1,0 +1,1 @@
+"""Runs tasks: http, llm, and your own functions."""

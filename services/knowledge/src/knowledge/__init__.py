@@ -1,0 +1,1 @@
+"""Collections, ingestion, embeddings and hybrid search; owns the schema knowledge."""

@@ -1,0 +1,1 @@
+"""Accepts commands and advances executions; owns the schema workflow."""
