@@ -1,0 +1,55 @@
+"""Names of streams and keys. Nothing is published to a name that is not made here.
+
+The part in braces is the cluster's hash tag: what is read or changed together lives in one slot.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+GENERATION_KEY: Final = "kwe:generation"
+"""Changes whenever the contents of Redis were lost; absent means lost just now."""
+
+DATABASE_DOWN_KEY: Final = "kwe:health:database"
+"""`ok` while an orchestrator reaches PostgreSQL; expires after a second or so."""
+
+ORCHESTRATOR_GROUP: Final = "orchestrator"
+EXECUTOR_GROUP: Final = "executor"
+
+FIELD: Final = b"m"
+"""Every entry has one field: the encoded message."""
+
+
+def commands(partition: int) -> str:
+    return f"kwe:commands:{{p{partition}}}"
+
+
+def results(partition: int) -> str:
+    return f"kwe:results:{{p{partition}}}"
+
+
+def tasks(queue: str) -> str:
+    return f"kwe:tasks:{{q:{queue}}}"
+
+
+def claim(queue: str, task_id: UUID | str, attempt: int) -> str:
+    return f"kwe:claim:{{q:{queue}}}:{task_id}:{attempt}"
+
+
+def cancel_channel(queue: str) -> str:
+    """Pub/sub nudge: a running task of this queue was cancelled."""
+    return f"kwe:cancelled:{{q:{queue}}}"
+
+
+def replies(instance: str) -> str:
+    return f"kwe:replies:{{r:{instance}}}"
+
+
+def events(organization_id: UUID | str) -> str:
+    return f"kwe:events:{organization_id}"
+
+
+def deltas(execution_id: UUID | str) -> str:
+    """Pub/sub channel of what is never durable: token deltas of one execution."""
+    return f"kwe:deltas:{execution_id}"

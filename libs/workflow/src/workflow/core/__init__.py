@@ -1,0 +1,20 @@
+"""The pure core: what an execution is, and how a turn changes it.
+
+Theory of operation
+-------------------
+An execution is a value (`State`). A *turn* takes the state and the messages that arrived for it and gives the
+next state together with the effects the outside world should carry out. Nothing here reads a clock, a socket or
+a random source: time arrives in messages, jitter is derived from identifiers. The same state and the same
+messages therefore give the same next state and the same effects, on any machine, every time.
+
+Messages arrive at least once and sometimes late. A message about something that is not open any more (an answered
+task, a fired timer, a closed child) is normal and changes nothing.
+
+The state is control state only: cursors, tries, which branches are open. Values (inputs, outputs, `$context`)
+are `Value`s: small ones live in the state, larger ones are stored once and referenced. A turn that needs a value
+which is not loaded, or an expression that must run in a guarded process, stops and says so (`NeedValues`,
+`NeedEvaluation`); the host supplies it and calls `run` again.
+
+A turn is bounded: past `TURN_TRANSITIONS_MAX` task transitions it stops with work left on the agenda, kept in the
+state together with an open `continue` wait.
+"""

@@ -1,0 +1,88 @@
+"""JSON values of an execution: small ones inline, larger ones by reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+Json = Any
+"""None, bool, int, float, str, list or dict with str keys: what orjson reads and writes."""
+
+INLINE_BYTES_MAX = 256
+"""Values up to this many bytes of JSON live in the snapshot; it must stay small, it is written every turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Names a row of `payloads`, written once, never changed."""
+
+    id: str
+    """UUID of the row."""
+
+    size: int
+    """Bytes of JSON."""
+
+
+class Value:
+    """A JSON value, its encoding, or a reference to where it is stored; at least one of the three."""
+
+    __slots__ = ("_json", "_known", "_raw", "reference")
+
+    def __init__(
+        self,
+        json: Json = None,
+        *,
+        known: bool = True,
+        raw: bytes | None = None,
+        reference: Reference | None = None,
+    ) -> None:
+        assert known or reference is not None or raw is not None
+        self._json = json
+        self._known = known
+        self._raw = raw
+        self.reference = reference
+
+    @classmethod
+    def of_reference(cls, reference: Reference) -> Value:
+        return cls(known=False, reference=reference)
+
+    @classmethod
+    def of_bytes(cls, raw: bytes) -> Value:
+        return cls(known=False, raw=raw)
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether `json` can be read without asking the host."""
+        return self._known or self._raw is not None
+
+    @property
+    def json(self) -> Json:
+        if not self._known:
+            assert self._raw is not None, "load the value first"
+            self._json = orjson.loads(self._raw)
+            self._known = True
+        return self._json
+
+    @property
+    def raw(self) -> bytes:
+        if self._raw is None:
+            self._raw = orjson.dumps(self._json)
+        return self._raw
+
+    def load(self, raw: bytes) -> None:
+        """Fill in what the reference names."""
+        self._raw = raw
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Value):
+            return NotImplemented
+        if self.reference is not None and self.reference == other.reference:
+            return True
+        return self.is_loaded and other.is_loaded and self.raw == other.raw
+
+    __hash__ = None  # type: ignore[assignment]  # mutable cache inside; never a key
+
+    def __repr__(self) -> str:
+        return f"Value({self.reference!r})" if not self.is_loaded else f"Value({self.raw[:80]!r})"
