@@ -1,15 +1,40 @@
 """Workflow documents: reading them, their models, and what is wrong with them."""
 
+from workflow.document.canonical import canonical_json, fingerprint
+from workflow.document.catalog import (
+    FunctionCatalog,
+    FunctionReference,
+    Functions,
+    FunctionSpec,
+    parse_reference,
+)
 from workflow.document.definition import Definition
+from workflow.document.diagnostics import Code, Diagnostic, DocumentRefused, Severity, has_errors
 from workflow.document.durations import Duration, InvalidDuration, parse_duration
+from workflow.document.loader import LoadedDocument, format_of, load_document
 from workflow.document.tasks import NamedTask, Task, TaskList
 
 __all__ = [
+    "Code",
     "Definition",
+    "Diagnostic",
+    "DocumentRefused",
     "Duration",
+    "FunctionCatalog",
+    "FunctionReference",
+    "FunctionSpec",
+    "Functions",
     "InvalidDuration",
+    "LoadedDocument",
     "NamedTask",
+    "Severity",
     "Task",
     "TaskList",
+    "canonical_json",
+    "fingerprint",
+    "format_of",
+    "has_errors",
+    "load_document",
     "parse_duration",
+    "parse_reference",
 ]
