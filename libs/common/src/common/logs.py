@@ -1,0 +1,105 @@
+"""One JSON object per line on standard output, with the trace it belongs to.
+
+Keys: `timestamp, level, event, service`, the identity that the edge has bound (`workflowId, organizationId,
+executionId, taskId, correlationId`), `trace_id, span_id`, and what the line itself says. `event` is a fact in
+snake_case, never a sentence. Code binds identity in Python's spelling; the line has JSON's.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+
+import orjson
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from common.settings import LogSettings
+from common.telemetry import current_ids
+
+_JSON_NAMES: Mapping[str, str] = {
+    "workflow_id": "workflowId",
+    "organization_id": "organizationId",
+    "execution_id": "executionId",
+    "task_id": "taskId",
+    "correlation_id": "correlationId",
+}
+
+get_logger = structlog.stdlib.get_logger
+
+
+def configure_logging(service: str, settings: LogSettings) -> None:
+    """Set up structlog, and let the standard library's loggers speak through it. Call once, at start-up."""
+    level = getattr(logging, settings.log_level.upper())
+    console = settings.log_format == "console"
+    structlog.configure(
+        processors=_processors(service, console=console),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=(
+            structlog.PrintLoggerFactory(sys.stdout)
+            if console
+            else structlog.BytesLoggerFactory(sys.stdout.buffer)
+        ),
+        cache_logger_on_first_use=True,
+    )
+    root = logging.getLogger()
+    root.handlers = [_Bridge()]
+    # Libraries are quieter than we are: their `info` is rarely a fact about our work.
+    root.setLevel(max(level, logging.WARNING) if level > logging.DEBUG else logging.INFO)
+
+
+def _processors(service: str, *, console: bool) -> list[Processor]:
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _Service(service),
+        add_trace,
+        structlog.processors.format_exc_info,
+    ]
+    if console:
+        return [*shared[:-1], structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
+    return [*shared, json_names, render_json]
+
+
+class _Service:
+    def __init__(self, service: str) -> None:
+        self._service = service
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        event["service"] = self._service
+        return event
+
+
+def add_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Let a line be found from its trace, and the trace from the line."""
+    if (ids := current_ids()) is not None:
+        event["trace_id"], event["span_id"] = ids
+    return event
+
+
+def json_names(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    for name, renamed in _JSON_NAMES.items():
+        if name in event:
+            event[renamed] = event.pop(name)
+    return event
+
+
+def render_json(_logger: WrappedLogger, _method: str, event: EventDict) -> bytes:
+    """Never raises for a value: a log line that cannot be written must not stop the work it speaks of."""
+    try:
+        return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:
+        # Lone surrogates and integers over 64 bits: the standard library writes both, only slowly.
+        return json.dumps(event, default=repr, skipkeys=True).encode()
+
+
+class _Bridge(logging.Handler):
+    """What libraries log through `logging` comes out as one of our lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            logger = structlog.get_logger().bind(logger=record.name)
+            logger.log(record.levelno, record.getMessage(), exc_info=record.exc_info)
+        except Exception:
+            self.handleError(record)

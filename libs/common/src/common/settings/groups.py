@@ -1,0 +1,356 @@
+"""Variables by subject. A service's settings are the subjects it needs; nothing is declared twice."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from pydantic import AfterValidator, NonNegativeInt, PositiveInt, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from common.settings.durations import Duration, parse_duration
+from common.settings.values import (
+    Environment,
+    database_address,
+    encryption_key,
+    outbound_rule,
+    redis_address,
+)
+from common.settings.variable import SPLIT, variable
+
+LlmProvider = Literal["openai", "anthropic", "extractive"]
+
+
+class SettingsGroup(BaseSettings):
+    """Base of all. Only `common.settings.load` reads the environment: built by hand, a settings object
+    holds what it was given and the defaults, whatever the process's environment says."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+    @classmethod
+    def requirements(cls, given: Mapping[str, str], *, production: bool) -> Iterator[str]:
+        """What is missing or contradictory among several variables, one sentence each.
+
+        Works on the raw values by field name, so that it is heard even while other variables are malformed.
+        """
+        del given, production
+        yield from ()
+
+
+class ProcessSettings(SettingsGroup):
+    app_env: Environment = variable(
+        Environment.DEVELOPMENT,
+        example="production",
+        description="What the process runs for. `production` requires credentials and refuses failpoints. "
+        "`NODE_ENV` is read where it is missing.",
+    )
+    host: str = variable(
+        "0.0.0.0",  # noqa: S104  # in a container nothing could reach a loopback address
+        example="0.0.0.0",  # noqa: S104
+        description="Address that `PORT` and `METRICS_PORT` are opened on.",
+    )
+    shutdown_grace: Duration = variable(
+        timedelta(seconds=25),
+        example="25s",
+        description="Time for work in flight to finish after SIGTERM. Keep it below the pod's grace period.",
+    )
+    partitions: int = variable(
+        8,
+        ge=1,
+        le=1024,
+        example="8",
+        description="Partitions of the commands and results streams. The same for every service, and fixed once "
+        "the system is installed.",
+    )
+    kwe_failpoint: str | None = variable(
+        None,
+        description="Name of a failpoint at which the process kills itself. For tests; refused in production.",
+    )
+
+    @property
+    def is_production(self) -> bool:
+        return self.app_env is Environment.PRODUCTION
+
+    @classmethod
+    def requirements(cls, given: Mapping[str, str], *, production: bool) -> Iterator[str]:
+        yield from super().requirements(given, production=production)
+        if production and "kwe_failpoint" in given:
+            yield "KWE_FAILPOINT must not be set in production"
+
+
+class LogSettings(SettingsGroup):
+    log_level: Literal["debug", "info", "warning", "error"] = variable(
+        "info", example="info", description="The least important level that is logged."
+    )
+    log_format: Literal["json", "console"] = variable(
+        "json", example="json", description="`json` for machines, `console` for a terminal."
+    )
+
+
+class TelemetrySettings(SettingsGroup):
+    metrics_enabled: bool = variable(
+        True,
+        example="true",
+        description="`false` takes away `/metrics`; health and readiness stay.",
+    )
+    metrics_port: int = variable(
+        9090,
+        ge=0,
+        le=65535,
+        example="9090",
+        description="Port of `/health`, `/ready` and `/metrics`. 0 takes a free one.",
+    )
+    apm_enabled: bool = variable(
+        True,
+        example="false",
+        description="`false` switches tracing off. Without an endpoint it is off anyway.",
+    )
+    apm_service_name: str | None = variable(
+        None,
+        default_text="`kwe-` and the service's name",
+        description="Service name in traces.",
+    )
+    apm_server_url: str | None = variable(
+        None,
+        pattern=r"^https?://",
+        description="An APM server that takes OTLP over HTTP. `OTEL_EXPORTER_OTLP_ENDPOINT` wins over it.",
+    )
+    otel_exporter_otlp_endpoint: str | None = variable(
+        None, pattern=r"^https?://", description="Base address of an OTLP/HTTP collector."
+    )
+    otel_traces_sampler_arg: float = variable(
+        0.05,
+        ge=0,
+        le=1,
+        example="0.05",
+        description="Share of new traces that are recorded. A caller's `traceparent` decides for its own trace.",
+    )
+    sentry_dsn: SecretStr | None = variable(
+        None,
+        secret=True,
+        description="Reports unexpected errors to Sentry. Needs the `sentry` extra of kwe-common.",
+    )
+    sentry_environment: str | None = variable(
+        None, default_text="`APP_ENV`", description="Environment name shown in Sentry."
+    )
+    sentry_traces_sample_rate: float = variable(
+        0.0, ge=0, le=1, example="0", description="Share of transactions that Sentry traces."
+    )
+
+
+class DatabaseSettings(SettingsGroup):
+    database_url: Annotated[SecretStr, AfterValidator(database_address)] = variable(
+        SecretStr("postgresql://postgres@127.0.0.1:5432/kwe"),
+        secret=True,
+        required_in_production=True,
+        example="postgresql://kwe:CHANGE_ME@postgres:5432/kwe",
+        description="PostgreSQL 15 or newer. Each service may have a user of its own.",
+    )
+    database_role: str | None = variable(
+        None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$",
+        description="Role to work as after connecting, where several services share one user.",
+    )
+    database_pool_min: NonNegativeInt = variable(
+        2, example="2", description="Connections that a process keeps open."
+    )
+    database_pool_max: PositiveInt = variable(
+        10, example="10", description="The most connections that a process opens."
+    )
+    database_ssl: Literal["false", "true", "require", "verify-full"] = variable(
+        "false",
+        example="require",
+        description="`true` and `require` encrypt; `verify-full` also checks certificate and host name.",
+    )
+    database_ssl_root_cert: Path | None = variable(
+        None,
+        default_text="the system's",
+        description="Certificate authorities for `verify-full`, a PEM file.",
+    )
+
+    @classmethod
+    def requirements(cls, given: Mapping[str, str], *, production: bool) -> Iterator[str]:
+        yield from super().requirements(given, production=production)
+        smallest, largest = (
+            given.get("database_pool_min", "2"),
+            given.get("database_pool_max", "10"),
+        )
+        if smallest.isdecimal() and largest.isdecimal() and int(smallest) > int(largest):
+            yield "DATABASE_POOL_MIN must not be above DATABASE_POOL_MAX"
+        if "database_ssl_root_cert" in given and given.get("database_ssl") != "verify-full":
+            yield "DATABASE_SSL_ROOT_CERT has an effect only with DATABASE_SSL=verify-full"
+
+
+class RedisSettings(SettingsGroup):
+    redis_url: Annotated[SecretStr, AfterValidator(redis_address)] = variable(
+        SecretStr("redis://127.0.0.1:6379/0"),
+        secret=True,
+        required_in_production=True,
+        example="redis://redis:6379/0",
+        description="Redis 7 or newer, or Valkey 8 or newer, with `maxmemory-policy noeviction`.",
+    )
+    redis_password: SecretStr | None = variable(
+        None, secret=True, example="CHANGE_ME", description="Password, where the URL has none."
+    )
+    redis_tls: bool = variable(
+        False, example="false", description="Use TLS even where the URL says `redis://`."
+    )
+
+    @property
+    def redis_dsn(self) -> str:
+        """The URL with `REDIS_PASSWORD` and `REDIS_TLS` merged in. It is a secret."""
+        parts = urlsplit(self.redis_url.get_secret_value())
+        scheme, netloc = parts.scheme, parts.netloc
+        if self.redis_tls and scheme == "redis":
+            scheme = "rediss"
+        if self.redis_password is not None and parts.password is None:
+            host = netloc.rpartition("@")[2]
+            password = quote(self.redis_password.get_secret_value(), safe="")
+            netloc = f"{parts.username or ''}:{password}@{host}"
+        return urlunsplit(parts._replace(scheme=scheme, netloc=netloc))
+
+
+class LeaseSettings(SettingsGroup):
+    task_lease: Duration = variable(
+        timedelta(seconds=30),
+        example="30s",
+        description="A task whose worker has not refreshed it for this long is given to another one.",
+    )
+    refresh_interval: Duration = variable(
+        timedelta(seconds=5),
+        example="5s",
+        description="How often a worker refreshes its tasks. At most a third of `TASK_LEASE`.",
+    )
+
+    @classmethod
+    def requirements(cls, given: Mapping[str, str], *, production: bool) -> Iterator[str]:
+        yield from super().requirements(given, production=production)
+        try:
+            lease = parse_duration(given.get("task_lease", "30s"))
+            interval = parse_duration(given.get("refresh_interval", "5s"))
+        except ValueError:
+            return  # Reported by the field itself.
+        if not timedelta() < interval * 3 <= lease:
+            yield "REFRESH_INTERVAL must be above 0 and at most a third of TASK_LEASE"
+
+
+class EventFeedSettings(SettingsGroup):
+    events_retention: Duration = variable(
+        timedelta(hours=24), example="24h", description="How long public events stay in the stream."
+    )
+    events_max_length: PositiveInt = variable(
+        100_000,
+        example="100000",
+        description="How many entries the stream of one organisation keeps at most.",
+    )
+
+
+class OpenAISettings(SettingsGroup):
+    openai_api_key: SecretStr | None = variable(
+        None, secret=True, description="Key for OpenAI, or for the server at `OPENAI_BASE_URL`."
+    )
+    openai_base_url: str | None = variable(
+        None,
+        pattern=r"^https?://",
+        default_text="OpenAI's",
+        description="Any server that speaks OpenAI's API, `/v1` included.",
+    )
+
+
+def openai_key_is_missing(given: Mapping[str, str], *, production: bool) -> bool:
+    """A server of one's own at `OPENAI_BASE_URL` may do without a key, except in production."""
+    own_server = "openai_base_url" in given and not production
+    return "openai_api_key" not in given and not own_server
+
+
+class LlmSettings(OpenAISettings):
+    llm_provider: LlmProvider | None = variable(
+        None,
+        default_text="`openai` or `anthropic` by whose key is there, else `extractive`",
+        description="Who answers `llm` tasks. `extractive` quotes the passages and needs no key; in production "
+        "only when it is named.",
+    )
+    llm_fallback: Annotated[tuple[LlmProvider, ...], SPLIT] = variable(
+        (), description="Providers that are tried in this order when the first one is unavailable."
+    )
+    openai_model: str = variable(
+        "gpt-4o-mini", example="gpt-4o-mini", description="Model, where a task names none."
+    )
+    openai_max_tokens: PositiveInt = variable(
+        2000,
+        example="2000",
+        description="Most tokens of an answer, where a task does not say. For every provider.",
+    )
+    openai_temperature: float = variable(
+        0.7,
+        ge=0,
+        le=2,
+        example="0.7",
+        description="Temperature, where a task does not say. For every provider.",
+    )
+    anthropic_api_key: SecretStr | None = variable(
+        None, secret=True, description="Key for Anthropic."
+    )
+    anthropic_model: str = variable(
+        "claude-sonnet-4-5",
+        example="claude-sonnet-4-5",
+        description="Model, where a task names none.",
+    )
+
+    @property
+    def llm_provider_selected(self) -> LlmProvider:
+        """`LLM_PROVIDER`, or what its documented default comes to."""
+        if self.llm_provider is not None:
+            return self.llm_provider
+        if self.openai_api_key is not None:
+            return "openai"
+        return "anthropic" if self.anthropic_api_key is not None else "extractive"
+
+    @classmethod
+    def requirements(cls, given: Mapping[str, str], *, production: bool) -> Iterator[str]:
+        yield from super().requirements(given, production=production)
+        named = given.get("llm_provider")
+        used = {named, *(part.strip() for part in given.get("llm_fallback", "").split(","))}
+        if "openai" in used and openai_key_is_missing(given, production=production):
+            yield "OPENAI_API_KEY is required when LLM_PROVIDER or LLM_FALLBACK names openai"
+        if "anthropic" in used and "anthropic_api_key" not in given:
+            yield "ANTHROPIC_API_KEY is required when LLM_PROVIDER or LLM_FALLBACK names anthropic"
+        has_key = "openai_api_key" in given or "anthropic_api_key" in given
+        if production and named is None and not has_key:
+            yield (
+                "LLM_PROVIDER is required in production when neither OPENAI_API_KEY nor ANTHROPIC_API_KEY is set "
+                "(extractive needs no key)"
+            )
+
+
+class OutboundSettings(SettingsGroup):
+    outbound_allow: Annotated[tuple[Annotated[str, AfterValidator(outbound_rule)], ...], SPLIT] = (
+        variable(
+            (),
+            description="Hosts, host:port pairs and networks (`10.0.0.0/8`) that tasks may call although their address "
+            "is not public.",
+        )
+    )
+
+
+class EncryptionSettings(SettingsGroup):
+    encryption_key: Annotated[SecretStr, AfterValidator(encryption_key)] | None = variable(
+        None,
+        secret=True,
+        description="Encrypts stored secrets: 32 random bytes in base64. The same for gateway and executor.",
+    )
