@@ -1,0 +1,1 @@
+"""Migrations of the schema `workflow`, applied by `kwe migrate`, never by a service start."""

@@ -1,0 +1,241 @@
+"""What advancing executions asks of the world, in the orchestrator's words.
+
+The protocol code (`advance`, `sweeps`, `recovery`) awaits these methods and nothing else: no clocks, no locks, no
+tasks of the event loop. The seeded simulation drives the very same code with its own implementations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+from uuid import UUID
+
+from common.streams.consumer import Entry
+from common.streams.publisher import Outgoing
+from workflow.core.turn import EvaluationFailure, EvaluationResult, NeedEvaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What never changes about an execution."""
+
+    execution_id: UUID
+    organization_id: UUID
+    workflow_id: str
+    workflow_version: int
+    semver: str
+    traceparent: str = ""
+    parent_id: UUID | None = None
+    parent_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An unfinished execution as PostgreSQL has it."""
+
+    facts: Facts
+    version: int
+    """The last history sequence; 0 before the first turn."""
+
+    snapshot: bytes
+    """Empty before the first turn."""
+
+    may_start: bool = True
+    """False while it waits for admission."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewExecution:
+    facts: Facts
+    status: str
+    input: bytes
+    labels: Mapping[str, str] = field(default_factory=dict)
+    output: bytes | None = None
+    error: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    organization_id: UUID
+    route: str
+    key: str
+    fingerprint: str
+    execution_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class NewState:
+    execution_id: UUID
+    organization_id: UUID
+    expected: int
+    """The version that was read; -1 creates the row."""
+
+    version: int
+    snapshot: bytes
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    execution_id: UUID
+    organization_id: UUID
+    seq_from: int
+    seq_to: int
+    events: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewWait:
+    execution_id: UUID
+    key: str
+    kind: str
+    organization_id: UUID
+    partition: int
+    reference: str = ""
+    due_ms: int | None = None
+    queue: str | None = None
+    published: bool | None = None
+    child_id: UUID | None = None
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    owner_id: UUID
+    id: UUID
+    organization_id: UUID
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseChange:
+    execution_id: UUID
+    status: str
+    output: bytes | None = None
+    error: bytes | None = None
+
+
+@dataclass(slots=True)
+class Write:
+    """Everything one batch changes, in one transaction."""
+
+    executions: list[NewExecution] = field(default_factory=list)
+    idempotency: list[IdempotencyKey] = field(default_factory=list)
+    states: list[NewState] = field(default_factory=list)
+    history: list[HistoryRow] = field(default_factory=list)
+    opened: list[NewWait] = field(default_factory=list)
+    closed: list[tuple[UUID, str]] = field(default_factory=list)
+    payloads: list[Payload] = field(default_factory=list)
+    phases: list[PhaseChange] = field(default_factory=list)
+    publication: UUID | None = None
+    publication_body: bytes = b""
+    paid: list[UUID] = field(default_factory=list)
+
+    def extend(self, other: Write) -> None:
+        self.executions += other.executions
+        self.idempotency += other.idempotency
+        self.states += other.states
+        self.history += other.history
+        self.opened += other.opened
+        self.closed += other.closed
+        self.payloads += other.payloads
+        self.phases += other.phases
+
+
+class Lost(Exception):
+    """The transaction did nothing: these executions were advanced by somebody else, or their keys are taken."""
+
+    def __init__(self, executions: Sequence[UUID], *, keys_taken: bool) -> None:
+        super().__init__(f"{len(executions)} executions lost")
+        self.executions = frozenset(executions)
+        self.keys_taken = keys_taken
+
+
+class DataRefused(Exception):
+    """PostgreSQL refused a value (class 22 or 23): trying again cannot help, some execution in the batch is at fault."""
+
+
+class StoreAway(Exception):
+    """PostgreSQL cannot be reached, or whether the transaction was committed is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """What an idempotency key was first used for."""
+
+    execution_id: UUID
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """How a finished execution ended."""
+
+    facts: Facts
+    status: str
+    output: bytes | None
+    error: bytes | None
+
+
+class Store(Protocol):
+    """PostgreSQL. Every method is one transaction; each may raise `StoreAway`."""
+
+    async def load(self, ids: Sequence[UUID]) -> dict[UUID, Loaded]:
+        """The unfinished ones among `ids`."""
+        ...
+
+    async def load_values(self, references: Sequence[tuple[UUID, str]]) -> dict[str, bytes]:
+        """Bodies by reference id; `references` are (owner, reference id). Missing ones are left out."""
+        ...
+
+    async def load_input(self, execution_id: UUID) -> bytes: ...
+
+    async def commit(self, write: Write) -> None:
+        """All or nothing. Raises `Lost`, `DataRefused`."""
+        ...
+
+    async def acceptances(
+        self, keys: Sequence[IdempotencyKey]
+    ) -> dict[tuple[UUID, str, str], Acceptance]: ...
+
+    async def closed(self, ids: Sequence[UUID]) -> dict[UUID, Closed]:
+        """The finished ones among `ids`."""
+        ...
+
+    async def children(self, waits: Sequence[tuple[UUID, str]]) -> dict[tuple[UUID, str], UUID]:
+        """The child executions behind these child waits."""
+        ...
+
+
+class Bus(Protocol):
+    """Redis. Raises one of `REDIS_ERRORS` when it is away; entries may then have been published or not."""
+
+    async def publish(
+        self, entries: Sequence[Outgoing], cancelled: Sequence[CancelMark], done: Sequence[Entry]
+    ) -> None:
+        """Publish entries, mark cancelled tasks, then acknowledge and delete what is done."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CancelMark:
+    queue: str
+    task_id: str
+    attempt: int
+
+
+class Evaluator(Protocol):
+    async def evaluate(self, need: NeedEvaluation) -> EvaluationResult | EvaluationFailure: ...
+
+
+class Clock(Protocol):
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch by PostgreSQL's clock."""
+        ...
+
+
+class Windows(Protocol):
+    def admit(self, queue: str) -> bool:
+        """Whether one more task may go into this queue's stream now; counts it if so."""
+        ...
