@@ -5,10 +5,12 @@ executionId, taskId, correlationId`), `trace_id, span_id`, and what the line its
 snake_case, never a sentence. Code binds identity in Python's spelling; the line has JSON's.
 """
 
+import contextlib
 import json
 import logging
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 import orjson
 import structlog
@@ -35,11 +37,7 @@ def configure_logging(service: str, settings: LogSettings) -> None:
     structlog.configure(
         processors=_processors(service, console=console),
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=(
-            structlog.PrintLoggerFactory(sys.stdout)
-            if console
-            else structlog.BytesLoggerFactory(sys.stdout.buffer)
-        ),
+        logger_factory=(structlog.PrintLoggerFactory(sys.stdout) if console else _LineLogger),
         cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
@@ -60,6 +58,20 @@ def _processors(service: str, *, console: bool) -> list[Processor]:
     if console:
         return [*shared[:-1], structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
     return [*shared, json_names, render_json]
+
+
+class _LineLogger:
+    """Writes finished lines. Where nobody reads them any more, work goes on without."""
+
+    def __init__(self, *_arguments: Any) -> None:
+        self._stream = sys.stdout.buffer
+
+    def msg(self, line: bytes) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self._stream.write(line + b"\n")
+            self._stream.flush()
+
+    debug = info = warning = error = critical = exception = log = msg
 
 
 class _Service:
