@@ -3,8 +3,12 @@
 For one machine: `kwe up`, the demo and the tests. In production the servers are your own.
 """
 
+from embedded.environment import LocalEnvironment, service_specs
 from embedded.errors import BinaryMissing, EmbeddedError, FolderBusy, PortTaken, StartFailed
 from embedded.postgres import EmbeddedPostgres
+from embedded.signals import Signals
+from embedded.supervised import ServiceSpec, ServiceStatus, State
+from embedded.supervisor import Supervisor
 from embedded.valkey import EmbeddedValkey
 
 __all__ = [
@@ -13,6 +17,13 @@ __all__ = [
     "EmbeddedPostgres",
     "EmbeddedValkey",
     "FolderBusy",
+    "LocalEnvironment",
     "PortTaken",
+    "ServiceSpec",
+    "ServiceStatus",
+    "Signals",
     "StartFailed",
+    "State",
+    "Supervisor",
+    "service_specs",
 ]

@@ -25,8 +25,12 @@ class FolderLock:
         self._file = folder / "owner.lock"
         self._descriptor: int | None = None
 
+    @property
+    def held(self) -> bool:
+        return self._descriptor is not None
+
     def acquire(self) -> None:
-        if self._descriptor is not None:
+        if self.held:
             return
         descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

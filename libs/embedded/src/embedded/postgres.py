@@ -25,7 +25,7 @@ from embedded import tuning
 from embedded.binaries import postgres_programs
 from embedded.errors import EmbeddedError, StartFailed
 from embedded.folder import FolderLock, processes_in, stop_orphans, write_private
-from embedded.identity import unprivileged
+from embedded.identity import Identity, unprivileged
 from embedded.ports import HOST, RememberedPort
 from embedded.process import Child, Command
 
@@ -49,12 +49,17 @@ class EmbeddedPostgres:
         port: int | None = None,
         settings: Mapping[str, str] | None = None,
         log: Path | None = None,
+        identity: Identity | None = None,
     ) -> None:
-        """`port=None` takes a free one and keeps it in the folder; `settings` override ours."""
+        """`port=None` takes a free one and keeps it in the folder; `settings` override ours.
+
+        `identity=None` finds out who may run PostgreSQL here.
+        """
         self._folder = folder.resolve()
         self._cluster = self._folder / "cluster"
         self._log = log or self._folder / "postgres.log"
         self._settings = dict(settings or {})
+        self._identity = identity or unprivileged()
         self._lock = FolderLock(self._folder)
         self._port = RememberedPort(
             self._folder / "port", first=PORT_FIRST, purpose="for PostgreSQL", fixed=port
@@ -103,13 +108,17 @@ class EmbeddedPostgres:
 
     async def stop(self) -> None:
         """Stop in order, keeping the data. May be called twice, or before a start."""
+        if not self._lock.held:
+            return
         if self._child is not None:
             await self._child.stop(ORDERLY, grace_seconds=STOP_GRACE_SECONDS)
         await stop_orphans(self._cluster, PROGRAM, ask=ORDERLY)
         self._lock.release()
 
     async def kill(self) -> None:
-        """kill -9 of the server and all its backends, as a power cut would."""
+        """kill -9 of the server and all its backends. Keeps the folder, for the next start."""
+        if not self._lock.held:
+            return
         for process in processes_in(self._cluster, PROGRAM):
             os.kill(process.pid, signal.SIGKILL)
         if self._child is not None:
@@ -124,7 +133,7 @@ class EmbeddedPostgres:
     def _prepare_folder(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         # `nobody` must pass through; everybody else has no business here.
-        self._folder.chmod(0o711 if unprivileged().uid else 0o700)
+        self._folder.chmod(0o711 if self._identity.uid else 0o700)
         if not (self._folder / "password").exists():
             write_private(self._folder / "password", secrets.token_hex(24))
 
@@ -138,11 +147,10 @@ class EmbeddedPostgres:
         unfinished.mkdir(mode=0o700)
         password = self._folder / "initdb.password"
         write_private(password, self._password())
-        identity = unprivileged()
         for path in (unfinished, password):
-            identity.own(path)
-            identity.require_passage(path)
-        identity.require_passage(postgres_programs())
+            self._identity.own(path)
+            self._identity.require_passage(path)
+        self._identity.require_passage(postgres_programs())
         try:
             child = self._spawn(_initdb(unfinished, password))
             if await child.wait() != 0:
@@ -204,7 +212,6 @@ class EmbeddedPostgres:
         return argv
 
     def _spawn(self, argv: list[str]) -> Child:
-        identity = unprivileged()
         return Child.spawn(
             Command(
                 argv=argv,
@@ -212,8 +219,8 @@ class EmbeddedPostgres:
                 log=self._log,
                 cwd=Path("/"),
                 on_parent_death=ORDERLY,
-                prefix=identity.prefix,
-                uid=identity.uid,
+                prefix=self._identity.prefix,
+                uid=self._identity.uid,
             )
         )
 

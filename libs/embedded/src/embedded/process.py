@@ -21,6 +21,7 @@ from typing import Self
 LAUNCH = Path(__file__).with_name("launch.py")
 LOG_BYTES_MAX = 16 * 1024 * 1024
 LOG_TAIL_BYTES = 4096
+LOG_TAIL_LINES = 15
 POLL_SECONDS = 0.1
 
 
@@ -43,9 +44,10 @@ class Command:
 
 
 class Child:
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], log: Path, log_start: int) -> None:
         self._process = process
         self.log = log
+        self._log_start = log_start
 
     @classmethod
     def spawn(cls, command: Command) -> Self:
@@ -53,6 +55,7 @@ class Child:
         launch = [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid())]
         identity = [str(int(command.on_parent_death)), str(command.uid)]
         with command.log.open("ab") as log:
+            log_start = log.tell()
             process = subprocess.Popen(  # noqa: S603 - argv, no shell
                 [*command.prefix, *launch, *identity, *command.argv],
                 env=dict(command.env),
@@ -62,7 +65,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        return cls(process, command.log)
+        return cls(process, command.log, log_start)
 
     @property
     def pid(self) -> int:
@@ -83,8 +86,7 @@ class Child:
     def kill(self) -> None:
         """Kill it and its process group, at once and without notice. Does not wait."""
         if self.running:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
+            self.sweep()
 
     async def wait(self) -> int:
         """Return its exit code once it has ended."""
@@ -103,8 +105,17 @@ class Child:
             self.kill()
             return await self.wait()
 
+    def sweep(self) -> None:
+        """Kill what an ended child left behind in its process group."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+
     def log_tail(self) -> str:
-        return tail(self.log)
+        """The last lines that it (and nobody before it) wrote, for an error message."""
+        with self.log.open("rb") as file:
+            file.seek(max(self._log_start, self.log.stat().st_size - LOG_TAIL_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+        return "\n".join(lines[-LOG_TAIL_LINES:])
 
 
 async def _readable_or_a_moment(pid: int) -> None:
@@ -128,14 +139,3 @@ def rotate(log: Path) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
         log.replace(log.with_name(f"{log.name}.1"))
-
-
-def tail(log: Path) -> str:
-    """The last lines of a log, for an error message."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
-            lines = file.read().decode(errors="replace").splitlines()
-    except FileNotFoundError:
-        return ""
-    return "\n".join(lines[-15:])

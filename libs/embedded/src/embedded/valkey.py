@@ -91,6 +91,8 @@ class EmbeddedValkey:
 
     async def stop(self) -> None:
         """Stop in order, keeping the data. May be called twice, or before a start."""
+        if not self._lock.held:
+            return
         if self._child is not None:
             await self._child.stop(signal.SIGTERM, grace_seconds=STOP_GRACE_SECONDS)
         await stop_orphans(self._data, PROGRAM, ask=signal.SIGTERM)
@@ -116,12 +118,11 @@ class EmbeddedValkey:
     async def _start_on_a_free_port(self) -> None:
         for _ in range(START_ATTEMPTS_MAX):
             port = self._port.choose()
-            seen = self._log.stat().st_size if self._log.exists() else 0
             self._child = self._spawn(port)
             if await self._ready(self._child, port):
                 self._listening = port
                 return
-            if not self._recovered(port, self._log.read_bytes()[seen:].decode(errors="replace")):
+            if not self._recovered(port, self._child.log_tail()):
                 break
         assert self._child is not None
         raise StartFailed(f"Valkey did not start; {self._log} ends with:\n{self._child.log_tail()}")
