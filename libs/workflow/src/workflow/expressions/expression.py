@@ -1,0 +1,123 @@
+"""Expressions ready to evaluate: compiled once, cached, shared between executions."""
+
+from functools import lru_cache
+from typing import Any, Final
+
+from workflow.expressions.analysis import Analysis
+from workflow.expressions.combining import NotFast, refuse_growth
+from workflow.expressions.compiler import Compiler, Place
+from workflow.expressions.errors import (
+    ExpressionFailed,
+    ExpressionSyntaxError,
+    JqError,
+    NeedsWorker,
+)
+from workflow.expressions.frame import Code, Frame, Scope
+from workflow.expressions.parser import parse
+from workflow.expressions.syntax import Node
+from workflow.expressions.tokens import Scan, tokenize
+
+_CACHED_MAX: Final = 4096
+_STEPS_MAX: Final = 50_000
+"""Elements that one evaluation may touch in this process; some tens of milliseconds at worst."""
+_NODE_STEPS_MAX: Final = 1_000_000
+"""The same, times the size of the program."""
+_STEPS_MIN: Final = 1_000
+_RESULT_UNITS_MAX: Final = 200_000
+_SMALL_PROGRAM: Final = 64
+
+
+class Expression:
+    """One jq program. Immutable; equal sources may be the same object."""
+
+    __slots__ = (
+        "_code", "_copies", "_locals_count", "_steps", "is_fast", "source", "uses_current",
+        "variables",
+    )  # fmt: skip
+
+    def __init__(self, source: str, program: Node) -> None:
+        self.source = source
+        """The program as a worker should read it: without `${ }`, without comments."""
+        analysis = Analysis(program)
+        self.variables = frozenset(analysis.variables)
+        """Names of the variables that it reads, without `$`."""
+        compiler = Compiler()
+        self._code: Code | None
+        try:
+            self._code = compiler.compile(program, Place())
+        except NotFast:
+            self._code = None
+        self.is_fast = self._code is not None
+        """Evaluated in this process, unless its data turn out too large or too particular."""
+        self.uses_current = compiler.uses_current if self.is_fast else True
+        """Whether it may read `.`."""
+        self._copies = compiler.copies or analysis.size > _SMALL_PROGRAM
+        self._locals_count = compiler.locals_count
+        self._steps = max(_STEPS_MIN, min(_STEPS_MAX, _NODE_STEPS_MAX // analysis.size))
+
+    def __repr__(self) -> str:
+        return f"Expression({self.source!r})"
+
+    def evaluate(self, scope: Scope) -> Any:
+        """Its one value; null when it has none. Asks the scope only for what it needs.
+
+        Raises ExpressionFailed, and whatever the scope raises. What is not for this process is
+        answered by `scope.slow(self)`.
+        """
+        code = self._code
+        if code is None:
+            return scope.slow(self)
+        frame = Frame(scope, self._steps, self._locals_count)
+        try:
+            if code.one is not None:
+                result = code.one(None, frame)
+            else:
+                result = _only(code, frame)
+            if self._copies:
+                refuse_growth(result, _RESULT_UNITS_MAX)
+        except JqError as error:
+            raise ExpressionFailed(str(error)) from None
+        except (NeedsWorker, RecursionError):
+            return scope.slow(self)
+        return result
+
+
+def compile_expression(text: str) -> Expression:
+    """Compile bare jq. Raises ExpressionSyntaxError. Cached."""
+    return _compiled(text)
+
+
+@lru_cache(maxsize=_CACHED_MAX)
+def _compiled(text: str) -> Expression:
+    return expression_of(text, tokenize(text))
+
+
+def expression_of(text: str, scan: Scan, start: int = 0) -> Expression:
+    """The expression that `scan` found in `text` from `start` on."""
+    try:
+        program = parse(scan.tokens)
+        return Expression(_source(text, scan, start), program)
+    except RecursionError:
+        raise ExpressionSyntaxError("the expression is nested too deeply") from None
+
+
+def _source(text: str, scan: Scan, start: int) -> str:
+    end = scan.tokens[-1].offset
+    pieces: list[str] = []
+    for begin, stop in scan.comments:
+        pieces.append(text[start:begin])
+        start = stop
+    pieces.append(text[start:end])
+    return "".join(pieces).strip()
+
+
+def _only(code: Code, frame: Frame) -> Any:
+    assert code.many is not None
+    result: Any = None
+    for position, item in enumerate(code.many(None, frame)):
+        if position > 0:
+            raise ExpressionFailed(
+                "the expression produced more than one value; collect them with [ ]"
+            )
+        result = item
+    return result
