@@ -33,6 +33,8 @@ class TaskRequested(Message):
     input_ref: PayloadReference | None = None
     timeout_ms: int | None = None
     at_most_once: bool = False
+    generation: str = ""
+    """Of the contents of Redis it was published into; executors drop what is left of an earlier one."""
 
 
 class _TaskReport(Message):

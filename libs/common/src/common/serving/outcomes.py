@@ -1,0 +1,170 @@
+"""One try, from its input to the message that says how it ended. Every failure becomes a value here."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from pydantic import BaseModel
+
+from common.contracts.base import INLINE_INPUT_BYTES_MAX, PayloadReference
+from common.contracts.tasks import TaskFailed, TaskRequested, TaskSucceeded
+from common.logs import get_logger
+from common.serving.context import TaskContext
+from common.serving.failures import FunctionError
+from common.streams import names
+from common.telemetry import SpanKind, span
+
+if TYPE_CHECKING:
+    from common.serving.steps import Serving
+
+log = get_logger(__name__)
+
+_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""The escape itself, not a backslash followed by the text `u0000`."""
+
+
+class TimedOut(Exception):
+    """The time that was given for something is over."""
+
+
+async def attempt_task(
+    serving: Serving, task: TaskRequested, context: TaskContext, started_at_ms: int
+) -> TaskSucceeded | TaskFailed:
+    """Perform the function and say how it ended. Raises nothing but what ends this process or this job."""
+    with span(
+        f"task {task.function}",
+        parent_traceparent=task.traceparent or None,
+        kind=SpanKind.CONSUMER,
+        attributes=_attributes(serving, task),
+    ):
+        try:
+            return await _succeed(serving, task, context, started_at_ms)
+        except FunctionError as error:
+            return _failed(serving, task, context, started_at_ms, error)
+        except TimedOut:
+            late = FunctionError(
+                f"{task.function} did not finish within {task.timeout_ms} ms.", type="timeout"
+            )
+            return _failed(serving, task, context, started_at_ms, late)
+        except Exception as error:
+            log.warning(
+                "function_raised",
+                function=task.function,
+                execution_id=str(task.execution_id),
+                task_id=str(task.task_id),
+                exc_info=True,
+            )
+            unexpected = FunctionError(f"{type(error).__name__}: {error}", type="runtime")
+            return _failed(serving, task, context, started_at_ms, unexpected)
+
+
+def _attributes(serving: Serving, task: TaskRequested) -> dict[str, str | int] | None:
+    if not task.traceparent.endswith("1"):  # not sampled: nobody would see them
+        return None
+    return {
+        "messaging.system": "redis",
+        "messaging.operation.type": "process",
+        "messaging.destination.name": names.tasks(serving.queue),
+        "kwe.execution_id": str(task.execution_id),
+        "kwe.task_id": str(task.task_id),
+        "kwe.task.name": task.name,
+        "kwe.task.try": task.attempt,
+    }
+
+
+async def _succeed(
+    serving: Serving, task: TaskRequested, context: TaskContext, started_at_ms: int
+) -> TaskSucceeded:
+    handler = serving.functions.get(task.function)
+    if handler is None:
+        raise FunctionError(
+            f"No executor on queue {serving.queue!r} serves {task.function}. Start one that has it, or give the "
+            "function a queue of its own.",
+            type="configuration",
+        )
+    input = await _input_of(serving, task)
+    seconds = task.timeout_ms / 1000 if task.timeout_ms is not None else None
+    output = await serving.within(handler(input, context), seconds)
+    raw = _as_json(task, output, serving.output_bytes_max)
+    reference: PayloadReference | None = None
+    if len(raw) > INLINE_INPUT_BYTES_MAX:
+        reference = await serving.store.save(task.organization_id, task.execution_id, raw)
+    return TaskSucceeded(
+        organization_id=task.organization_id,
+        traceparent=task.traceparent,
+        execution_id=task.execution_id,
+        key=task.key,
+        task_id=task.task_id,
+        attempt=task.attempt,
+        worker=serving.consumer,
+        output=orjson.loads(raw) if reference is None else None,
+        output_ref=reference,
+        started_at_ms=started_at_ms,
+        usage=context.usage,
+    )
+
+
+async def _input_of(serving: Serving, task: TaskRequested) -> Any:
+    if task.input_ref is None:
+        return task.input
+    try:
+        return orjson.loads(await serving.store.load(task.organization_id, task.input_ref))
+    except LookupError as error:
+        raise FunctionError(f"The input of {task.reference} is not stored any more.") from error
+
+
+def _as_json(task: TaskRequested, output: Any, bytes_max: int) -> bytes:
+    try:
+        raw = orjson.dumps(output, default=_plain)
+    except (TypeError, orjson.JSONEncodeError) as error:
+        raise FunctionError(
+            f"The result of {task.name!r} ({task.reference}) is not JSON: {error}. Return objects with text keys, "
+            "lists, text, finite numbers of at most 64 bits, booleans or null.",
+            retryable=False,
+        ) from error
+    if len(raw) > bytes_max:
+        raise FunctionError(
+            f"The result of {task.name!r} ({task.reference}) has {len(raw):,} bytes; at most {bytes_max:,} are "
+            "accepted. Return less, or a reference to where it is stored.",
+            retryable=False,
+        )
+    if _NUL.search(raw):
+        raise FunctionError(
+            f"The result of {task.name!r} ({task.reference}) contains the character NUL, which cannot be stored.",
+            retryable=False,
+        )
+    return raw
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", by_alias=True)
+    if isinstance(value, set | frozenset):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _failed(
+    serving: Serving,
+    task: TaskRequested,
+    context: TaskContext,
+    started_at_ms: int,
+    error: FunctionError,
+) -> TaskFailed:
+    retry_after_ms = int(error.retry_after * 1000) if error.retry_after is not None else None
+    return TaskFailed(
+        organization_id=task.organization_id,
+        traceparent=task.traceparent,
+        execution_id=task.execution_id,
+        key=task.key,
+        task_id=task.task_id,
+        attempt=task.attempt,
+        worker=serving.consumer,
+        error=error.as_error(),
+        retryable=error.retryable,
+        retry_after_ms=retry_after_ms,
+        started_at_ms=started_at_ms,
+        usage=error.usage if error.usage is not None else context.usage,
+    )
