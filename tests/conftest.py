@@ -20,7 +20,6 @@ The servers come from wheels. `KWE_TEST_BACKEND=containers` takes `pgvector/pgve
 """
 
 import asyncio
-import importlib.util
 import os
 import shutil
 import tempfile
@@ -189,8 +188,6 @@ async def _administer(server: PostgresServer, statement: str) -> None:
 
 async def _migrate(dsn: str) -> None:
     # Imported here, so that tests of the embedded servers need nothing else of ours.
-    if importlib.util.find_spec("common.migrations") is None:
-        return
     from common.migrations import migrate
 
     await migrate(dsn)
