@@ -49,7 +49,7 @@ class Diagnostic:
     message: str
     advice: str | None = None
     pointer: str = ""
-    """JSON pointer of the value, or of the property that is missing's parent."""
+    """JSON pointer of the value; a property that is missing is named too."""
     line: int | None = None
     """From 1. `None` if the document did not come as text."""
     column: int | None = None

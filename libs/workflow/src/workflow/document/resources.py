@@ -14,6 +14,7 @@ from workflow.document.parts import (
     Name,
     Part,
     TextOr,
+    camel_case,
 )
 
 _URI_TEMPLATE = re.compile(r"(([^:/?#]+):)?(//([^/?#\s]*))?([^?#\s]*)(\?([^#\s]*))?(#(\S*))?")
@@ -188,10 +189,10 @@ class Catalog(Part):
 
 def exactly_one(part: Part, names: tuple[str, ...]) -> None:
     """Refuse a part that has none or several of properties that exclude each other."""
-    present = [name for name in names if name in part.model_fields_set]
+    present = [camel_case(name) for name in names if name in part.model_fields_set]
     if len(present) == 1:
         return
-    alternatives = ", ".join(names)
+    alternatives = ", ".join(camel_case(name) for name in names)
     found = " and ".join(present) if present else "none of them"
     raise PydanticCustomError(
         "exactly_one",

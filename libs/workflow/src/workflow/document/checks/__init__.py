@@ -1,0 +1,1 @@
+"""What must hold beyond the structure of a document. Each module checks one kind of thing."""

@@ -1,0 +1,38 @@
+"""The JSON Schemas of inputs, outputs and exports compile."""
+
+from workflow.document.checks.examined import Examined
+from workflow.document.data import DataSchema
+from workflow.document.diagnostics import Code
+from workflow.document.json_schemas import InvalidSchema, compile_schema
+from workflow.document.report import Report
+
+
+def check(document: Examined, report: Report) -> None:
+    for pointer, schema in document.each(DataSchema):
+        if "document" in schema.model_fields_set and is_json_schema(schema):
+            _check_document(schema, f"{pointer}/document", report)
+
+
+def is_json_schema(schema: DataSchema) -> bool:
+    """`json`, perhaps with a version after a colon, is the format we know."""
+    return schema.format is None or schema.format.partition(":")[0] == "json"
+
+
+def _check_document(schema: DataSchema, pointer: str, report: Report) -> None:
+    try:
+        compile_schema(schema.document)
+    except InvalidSchema as error:
+        report.error(
+            Code.SCHEMA,
+            pointer + error.pointer,
+            f"this is not a usable JSON Schema: {error.message}",
+            _advice(error),
+        )
+
+
+def _advice(error: InvalidSchema) -> str | None:
+    if error.pointer.endswith("/pattern"):
+        return "Patterns have neither look-around nor back-references, so that they stay fast."
+    if "outside the document" in error.message:
+        return "Copy what is referred to into `$defs`."
+    return None
