@@ -5,7 +5,6 @@ from typing import Any
 
 from workflow.expressions.errors import JqError, NeedsWorker
 from workflow.expressions.frame import Code, Frame, Many, One
-from workflow.expressions.operators import Operation
 from workflow.expressions.values import to_text
 
 
@@ -27,7 +26,7 @@ def applied(subject: Code, function: Callable[[Any, Frame], Any]) -> Code:
     return Code(many=stream)
 
 
-def crossed(left: Code, right: Code, operation: Operation) -> Code:
+def crossed(left: Code, right: Code, operation: Callable[[Any, Any, Frame], Any]) -> Code:
     """Every pair of outputs; the right one varies slowest."""
     first, second = left.one, right.one
     if first is not None and second is not None:
