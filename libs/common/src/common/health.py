@@ -6,10 +6,11 @@ finds only those who can serve it.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+import asyncpg
 import orjson
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
@@ -18,6 +19,7 @@ from common.errors import ConfigurationError
 from common.lifecycle import background
 from common.logs import get_logger
 from common.metrics import LOOP_LAG_SECONDS
+from common.migrations import OWNERS, pending
 from common.settings import CommonSettings
 
 log = get_logger(__name__)
@@ -133,3 +135,29 @@ async def _measure_loop_lag() -> None:
         before = loop.time()
         await asyncio.sleep(LOOP_MEASURE_SECONDS)
         LOOP_LAG_SECONDS.set(max(0.0, loop.time() - before - LOOP_MEASURE_SECONDS))
+
+
+def database_check(pool: "asyncpg.Pool[Any]") -> Check:
+    """Whether PostgreSQL answers."""
+
+    async def check() -> str | None:
+        await pool.fetchval("SELECT 1")
+        return None
+
+    return check
+
+
+def migrations_check(pool: "asyncpg.Pool[Any]", packages: Sequence[str] = OWNERS) -> Check:
+    """Whether the database has everything that this code needs. Asks until it has, and then never again."""
+    complete = False
+
+    async def check() -> str | None:
+        nonlocal complete
+        if not complete:
+            missing = await pending(pool, packages)
+            if missing:
+                return f"{len(missing)} migrations are not applied, the first is {missing[0]}: run `kwe migrate`"
+            complete = True
+        return None
+
+    return check

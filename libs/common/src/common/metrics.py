@@ -85,7 +85,7 @@ DEAD_LETTERS = Counter(
 EXPRESSIONS = Counter(
     "kwe_expressions_total",
     "Expressions evaluated.",
-    ["path"],  # fast, worker
+    ["evaluator"],  # fast, worker
 )
 
 # --- streams ------------------------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from common.settings.durations import Duration, parse_duration
 from common.settings.values import (
     Environment,
+    aes_key,
     database_address,
-    encryption_key,
     outbound_rule,
     redis_address,
 )
@@ -349,7 +349,7 @@ class OutboundSettings(SettingsGroup):
 
 
 class EncryptionSettings(SettingsGroup):
-    encryption_key: Annotated[SecretStr, AfterValidator(encryption_key)] | None = variable(
+    encryption_key: Annotated[SecretStr, AfterValidator(aes_key)] | None = variable(
         None,
         secret=True,
         description="Encrypts stored secrets: 32 random bytes in base64. The same for gateway and executor.",

@@ -33,7 +33,7 @@ def redis_address(url: SecretStr) -> SecretStr:
     return url
 
 
-def encryption_key(key: SecretStr) -> SecretStr:
+def aes_key(key: SecretStr) -> SecretStr:
     try:
         length = len(base64.b64decode(key.get_secret_value(), validate=True))
     except (binascii.Error, ValueError):

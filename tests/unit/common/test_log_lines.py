@@ -1,0 +1,140 @@
+"""A log line is one JSON object with known keys, whatever is logged."""
+
+import json
+import logging
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+import structlog
+
+from common.logs import configure_logging, get_logger
+from common.settings import LogSettings
+from common.telemetry import current_traceparent, new_traceparent, span
+
+EXECUTION = UUID("0194b1c4-0000-7000-8000-000000000001")
+
+
+@pytest.fixture(autouse=True)
+def restored_logging() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+    root.handlers, root.level = handlers, level
+
+
+def lines(capture: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    return [json.loads(line) for line in capture.readouterr().out.splitlines()]
+
+
+def test_a_line_says_when_what_and_who(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("orchestrator", LogSettings())
+    get_logger().info("task_failed", code="timeout", attempt=2)
+    (line,) = lines(capsys)
+    assert line.pop("timestamp")
+    assert line == {
+        "level": "info",
+        "event": "task_failed",
+        "service": "orchestrator",
+        "code": "timeout",
+        "attempt": 2,
+    }
+
+
+def test_bound_identity_appears_under_its_json_names(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("executor", LogSettings())
+    with structlog.contextvars.bound_contextvars(
+        workflow_id="support/refund",
+        organization_id="o",
+        execution_id=EXECUTION,
+        task_id="t",
+        correlation_id="c",
+    ):
+        get_logger().info("x")
+    (line,) = lines(capsys)
+    assert line["workflowId"] == "support/refund"
+    assert line["executionId"] == str(EXECUTION)
+    assert {"organizationId", "taskId", "correlationId"} <= line.keys()
+    assert "execution_id" not in line
+
+
+def test_a_line_carries_the_trace_it_was_written_in(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("executor", LogSettings())
+    parent = new_traceparent(sampled=True)
+    get_logger().info("outside")
+    with span("work", parent_traceparent=parent):
+        get_logger().info("inside")
+        assert current_traceparent() == parent
+    outside, inside = lines(capsys)
+    assert "trace_id" not in outside
+    assert (inside["trace_id"], inside["span_id"]) == (parent[3:35], parent[36:52])
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["\ud800", 2**70, {1: "one"}, {("a", 1): "tuple"}, float("inf"), object(), b"bytes", {1, 2}],
+)
+def test_a_value_that_json_has_no_form_for_still_makes_a_line(
+    value: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logging("executor", LogSettings())
+    get_logger().info("odd", value=value)
+    (line,) = lines(capsys)
+    assert line["event"] == "odd"
+
+
+def test_levels_below_the_setting_are_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("executor", LogSettings(log_level="warning"))
+    get_logger().info("quiet")
+    get_logger().warning("loud")
+    assert [line["event"] for line in lines(capsys)] == ["loud"]
+
+
+def test_an_exception_comes_with_its_traceback_on_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging("executor", LogSettings())
+    try:
+        raise RuntimeError("gone")
+    except RuntimeError:
+        get_logger().exception("job_failed")
+    (line,) = lines(capsys)
+    assert "RuntimeError: gone" in str(line["exception"])
+
+
+def test_libraries_speak_through_the_same_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("gateway", LogSettings())
+    logging.getLogger("aiohttp.server").error("bad %s", "request")
+    logging.getLogger("aiohttp.access").info("not shown")
+    (line,) = lines(capsys)
+    assert (line["event"], line["logger"], line["level"]) == (
+        "bad request",
+        "aiohttp.server",
+        "error",
+    )
+
+
+def test_the_console_format_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("gateway", LogSettings(log_format="console"))
+    get_logger().info("service_started", port=3000)
+    output = capsys.readouterr().out
+    assert "service_started" in output
+    assert not output.startswith("{")
+
+
+def test_a_reader_that_went_away_does_not_stop_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    class ClosedPipe:
+        buffer: "ClosedPipe"
+
+        def write(self, _line: bytes) -> int:
+            raise BrokenPipeError
+
+        def flush(self) -> None: ...
+
+    pipe = ClosedPipe()
+    pipe.buffer = pipe
+    monkeypatch.setattr("sys.stdout", pipe)
+    configure_logging("gateway", LogSettings())
+    get_logger().info("nobody_reads")
