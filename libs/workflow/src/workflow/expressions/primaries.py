@@ -24,6 +24,7 @@ from workflow.expressions.syntax import (
 )
 from workflow.expressions.tokens import Kind, Token
 
+_CONSTANTS = {"null": None, "true": True, "false": False}
 _MODULE_WORDS = ("import", "include", "module")
 
 
@@ -198,6 +199,8 @@ class Primaries(ABC):
             while self.accept(";"):
                 arguments.append(self.query())
             self.expect(")")
+        elif token.text in _CONSTANTS:
+            return Literal(_CONSTANTS[token.text])
         return Call(token.text, tuple(arguments), token.offset)
 
     def _construct(self) -> Node:
