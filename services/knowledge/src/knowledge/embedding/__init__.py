@@ -1,0 +1,1 @@
+"""Vectors for texts, by the local static model or by OpenAI."""

@@ -1,0 +1,107 @@
+"""Embeddings from OpenAI, or from any server that speaks its API."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from common.errors import InvalidRequest, Unavailable, Unprocessable
+from knowledge.ports import Vectors
+
+if TYPE_CHECKING:
+    from openai.types import CreateEmbeddingResponse
+
+MODEL_DEFAULT = "text-embedding-3-small"
+DIMENSIONS_OF = {
+    "text-embedding-3-small": 1536,
+    "text-embedding-3-large": 3072,
+    "text-embedding-ada-002": 1536,
+}
+_FIXED_DIMENSIONS = frozenset({"text-embedding-ada-002"})
+
+_BATCH = 128
+_TIMEOUT_SECONDS = 20.0
+"""Below the lease of a batch of documents, or another worker would take it meanwhile."""
+
+_RETRY_AFTER_MAX_SECONDS = 300.0
+
+
+class OpenAIEmbedder:
+    provider = "openai"
+
+    def __init__(
+        self, *, api_key: str, base_url: str | None, model: str | None, dimensions: int | None
+    ) -> None:
+        # Imported here: it costs tens of megabytes, and most installations embed locally.
+        from openai import AsyncOpenAI
+
+        self.model = model or MODEL_DEFAULT
+        self.dimensions = dimensions or DIMENSIONS_OF.get(self.model, 1536)
+        self._client: AsyncOpenAI = AsyncOpenAI(
+            # Retrying is the pipeline's: it is durable, and shows why it waits.
+            api_key=api_key,
+            base_url=base_url,
+            timeout=_TIMEOUT_SECONDS,
+            max_retries=0,
+        )
+
+    async def embed(self, texts: Sequence[str]) -> tuple[Vectors, int]:
+        if any(not text.strip() for text in texts):
+            raise InvalidRequest("There is nothing to embed in an empty text.", code="empty_text")
+        parts: list[Vectors] = []
+        tokens = 0
+        for start in range(0, len(texts), _BATCH):
+            response = await self._request(list(texts[start : start + _BATCH]))
+            ordered = sorted(response.data, key=lambda item: item.index)
+            parts.append(np.asarray([item.embedding for item in ordered], dtype=np.float32))
+            tokens += response.usage.total_tokens
+        return self._unit(np.concatenate(parts), expected=len(texts)), tokens
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def _request(self, texts: list[str]) -> "CreateEmbeddingResponse":
+        import openai
+
+        try:
+            if self.model in _FIXED_DIMENSIONS:
+                return await self._client.embeddings.create(model=self.model, input=texts)
+            return await self._client.embeddings.create(
+                model=self.model, input=texts, dimensions=self.dimensions
+            )
+        except openai.APIConnectionError as error:
+            raise Unavailable("The embedding provider cannot be reached.") from error
+        except openai.APIStatusError as error:
+            raise _translated(
+                error.status_code, error.response.headers.get("retry-after")
+            ) from error
+        except openai.OpenAIError as error:
+            raise Unavailable("The embedding provider gave no usable answer.") from error
+
+    def _unit(self, vectors: Vectors, *, expected: int) -> Vectors:
+        if vectors.shape != (expected, self.dimensions):
+            raise Unprocessable(
+                f"The model {self.model} answered with vectors of another shape than {self.dimensions} dimensions; "
+                "set EMBEDDING_DIMENSIONS to what it returns.",
+                code="embedding_dimensions",
+            )
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        unit: Vectors = (vectors / np.where(norms == 0, 1, norms)).astype(np.float32)
+        return unit
+
+
+def _translated(status: int, retry_after: str | None) -> Unavailable | Unprocessable:
+    if status in {408, 409, 429} or status >= 500:
+        try:
+            seconds = min(float(retry_after or ""), _RETRY_AFTER_MAX_SECONDS)
+        except ValueError:
+            seconds = None
+        return Unavailable(
+            f"The embedding provider answered {status}.",
+            code="embedding_provider_unavailable",
+            retry_after=seconds,
+        )
+    return Unprocessable(
+        f"The embedding provider refused the request with {status}; check OPENAI_API_KEY and EMBEDDING_MODEL.",
+        code="embedding_refused",
+    )

@@ -1,0 +1,1 @@
+"""Migrations of the schema `knowledge`, applied by `common.migrations`."""

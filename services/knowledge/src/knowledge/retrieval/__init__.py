@@ -1,0 +1,1 @@
+"""Finding passages: keyword leg, vector leg, and one ranking made of both."""

@@ -1,0 +1,1 @@
+"""What the service keeps in PostgreSQL, one module per concept, its SQL beside it."""

@@ -1,0 +1,130 @@
+"""The work of ingestion as rows: claiming it, recording how far it is, and how it ended."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+from uuid import UUID
+
+from knowledge.storage.collections import IndexVersion
+from knowledge.storage.queries import Connection, load_queries
+
+QUERIES = load_queries("work.sql")
+
+Stage = Literal["parsing", "chunking", "embedding", "indexing"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A document in a worker's hands."""
+
+    id: str
+    version: int
+    status: str
+    attempts: int
+    revision_id: int
+    bytes: int
+
+    @property
+    def is_chunked(self) -> bool:
+        return self.status in {"embedding", "indexing"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    revision_id: int
+    title: str | None
+    media_type: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Documents of one collection that one worker claimed together."""
+
+    target: IndexVersion
+    claim: UUID
+    lease: timedelta
+    documents: tuple[Claimed, ...]
+
+    @property
+    def owner(self) -> tuple[UUID, UUID]:
+        return self.target.organization_id, self.target.collection_id
+
+    @property
+    def ids(self) -> list[str]:
+        return [document.id for document in self.documents]
+
+    def only(self, ids: Collection[str]) -> "Batch":
+        kept = tuple(document for document in self.documents if document.id in ids)
+        return Batch(target=self.target, claim=self.claim, lease=self.lease, documents=kept)
+
+
+async def collections_with_work(connection: Connection) -> list[UUID]:
+    rows = await connection.fetch(QUERIES["collections_with_work"])
+    return [row["collection_id"] for row in rows]
+
+
+async def claim(
+    connection: Connection,
+    target: IndexVersion,
+    *,
+    claim: UUID,
+    lease: timedelta,
+    limit: int,
+) -> Batch:
+    rows = await connection.fetch(QUERIES["claim"], target.collection_id, limit, claim, lease)
+    documents = tuple(Claimed(**row) for row in rows)
+    return Batch(target=target, claim=claim, lease=lease, documents=documents)
+
+
+async def sources(connection: Connection, documents: Sequence[Claimed]) -> dict[int, Source]:
+    revisions = [document.revision_id for document in documents]
+    rows = await connection.fetch(QUERIES["sources"], revisions)
+    return {row["revision_id"]: Source(**row) for row in rows}
+
+
+async def advance(connection: Connection, batch: Batch, stage: Stage) -> Batch:
+    """What of the batch is still ours, locked until the transaction ends and moved to `stage`."""
+    rows = await connection.fetch(
+        QUERIES["advance"], *batch.owner, batch.ids, batch.claim, stage, batch.lease
+    )
+    return batch.only({row["id"] for row in rows})
+
+
+async def record_progress(
+    connection: Connection, batch: Batch, progress: Mapping[str, tuple[int, float]]
+) -> None:
+    """`progress` has the number of chunks and the part of them that is embedded, by document."""
+    await connection.execute(
+        QUERIES["record_progress"],
+        *batch.owner,
+        list(progress),
+        [chunks for chunks, _ in progress.values()],
+        [part for _, part in progress.values()],
+    )
+
+
+async def finish(connection: Connection, batch: Batch) -> None:
+    await connection.execute(QUERIES["finish"], *batch.owner, batch.ids)
+
+
+async def fail(connection: Connection, batch: Batch, document_id: str, reason: str) -> None:
+    await connection.execute(QUERIES["fail"], *batch.owner, document_id, batch.claim, reason)
+
+
+async def retry_later(
+    connection: Connection, batch: Batch, document_id: str, reason: str, delay: timedelta
+) -> None:
+    await connection.execute(
+        QUERIES["retry_later"], *batch.owner, document_id, batch.claim, reason, delay
+    )
+
+
+async def release(connection: Connection, batch: Batch) -> None:
+    await connection.execute(QUERIES["release"], *batch.owner, batch.ids, batch.claim)
+
+
+async def unfinished_counts(connection: Connection) -> dict[str, int]:
+    rows = await connection.fetch(QUERIES["unfinished_counts"])
+    return {row["status"]: row["documents"] for row in rows}

@@ -1,0 +1,1 @@
+"""What the service knows about text: terms, headings, passages. Pure: no clock, no I/O."""
