@@ -70,6 +70,8 @@ def _refusal(request: Request, error: EngineError) -> Reply:
         status=error.http_status,
         code=error.code,
         detail=error.detail,
-        body={"errors": [violation.as_json() for violation in error.errors]} if error.errors else None,
+        body={"errors": [violation.as_json() for violation in error.errors]}
+        if error.errors
+        else None,
         retry_after_s=error.retry_after,
     )

@@ -156,7 +156,9 @@ def _takes_context(name: str, call: Callable[..., Any]) -> bool:
     return len(positional) >= 2
 
 
-def _hinted_types(call: Callable[..., Any]) -> tuple[TypeAdapter[Any] | None, TypeAdapter[Any] | None]:
+def _hinted_types(
+    call: Callable[..., Any],
+) -> tuple[TypeAdapter[Any] | None, TypeAdapter[Any] | None]:
     try:
         hints = typing.get_type_hints(call, include_extras=True)
     except (NameError, TypeError):  # names that exist for type checkers only

@@ -105,7 +105,9 @@ class RedisBus:
             arguments += (claim.entry_id, claim.generation)
         pending = await self._run("settle", finished, arguments)
         if pending < len(finished):
-            log.info("entries_gone_before_settling", queue=self._stream, gone=len(finished) - pending)
+            log.info(
+                "entries_gone_before_settling", queue=self._stream, gone=len(finished) - pending
+            )
 
     async def drop(self, entry_ids: Sequence[str]) -> None:
         await self._run("drop", (), [names.EXECUTOR_GROUP, *entry_ids])
@@ -121,15 +123,21 @@ class RedisBus:
         arguments: list[Argument] = [names.EXECUTOR_GROUP, self._consumer]
         arguments += [claim.entry_id for claim in unfinished]
         keys = [self._stream, *(claim.key for claim in unfinished)]
-        handed_back = await script("hand_back").run(self._control, keys, arguments)
-        if handed_back:
-            log.info("tasks_handed_back", queue=self._stream, count=handed_back)
+        try:
+            handed_back = await script("hand_back").run(self._control, keys, arguments)
+        except REDIS_ERRORS as error:
+            # Then they are abandoned, and taken over after the lease.
+            log.warning("tasks_not_handed_back", stream=self._stream, error=type(error).__name__)
+        else:
+            log.info("queue_left", stream=self._stream, handed_back=handed_back)
 
     async def forget_dead_consumers(self) -> None:
-        """Remove consumers of processes that are long gone and have nothing pending."""
-        await script("forget").run(
-            self._control, [self._stream], [names.EXECUTOR_GROUP, FORGET_CONSUMERS_AFTER_MS]
-        )
+        """Remove consumers of processes that are long gone and have nothing pending. Housekeeping: may fail."""
+        arguments = (names.EXECUTOR_GROUP, FORGET_CONSUMERS_AFTER_MS)
+        try:
+            await script("forget").run(self._control, [self._stream], arguments)
+        except REDIS_ERRORS as error:
+            log.info("consumers_not_forgotten", stream=self._stream, error=type(error).__name__)
 
     async def close(self) -> None:
         await self._blocking.close()
@@ -151,6 +159,8 @@ class RedisBus:
             try:
                 return await attempt()
             except REDIS_ERRORS as error:
-                log.warning("redis_call_failed", call=what, error=str(error) or type(error).__name__)
+                log.warning(
+                    "redis_call_failed", call=what, error=str(error) or type(error).__name__
+                )
                 await asyncio.sleep(backoff_s * random.uniform(0.5, 1.5))  # noqa: S311
                 backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)

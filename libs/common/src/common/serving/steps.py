@@ -131,9 +131,7 @@ async def accept(
     if not jobs:
         return []
     verdicts = await serving.bus.claim([job.claim for job in jobs])
-    return [
-        job for job, verdict in zip(jobs, verdicts, strict=True) if _is_ours(job, verdict)
-    ]
+    return [job for job, verdict in zip(jobs, verdicts, strict=True) if _is_ours(job, verdict)]
 
 
 def _read(serving: Serving, delivery: Delivery) -> Job | None:
