@@ -13,15 +13,28 @@ import signal
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
+from common.error_reports import configure_error_reports, flush_error_reports
 from common.errors import ConfigurationError
-from common.logs import get_logger
-from common.telemetry import shutdown_tracing
+from common.logs import configure_logging, get_logger
+from common.settings import CommonSettings, load
+from common.telemetry import configure_tracing, shutdown_tracing
+
+S = TypeVar("S", bound=CommonSettings)
 
 log = get_logger(__name__)
 
 EXIT_FAILURE = 1
+
+
+def start_process(service: str, settings_class: type[S]) -> S:
+    """The first line of every `__main__`: read the settings, then set up logs, traces and error reports."""
+    settings = load(settings_class)
+    configure_logging(service, settings)
+    configure_tracing(service, settings)
+    configure_error_reports(settings)
+    return settings
 
 
 async def run_until_signalled(
@@ -101,6 +114,7 @@ def run_service(name: str, main: Coroutine[Any, Any, None]) -> None:
         raise SystemExit(EXIT_FAILURE) from None
     finally:
         shutdown_tracing()
+        flush_error_reports()
 
 
 def _run(main: Coroutine[Any, Any, None]) -> None:

@@ -9,7 +9,7 @@ import contextlib
 import json
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -26,6 +26,10 @@ _JSON_NAMES: Mapping[str, str] = {
     "task_id": "taskId",
     "correlation_id": "correlationId",
 }
+
+_REPORTED_LEVELS = frozenset({"error", "exception", "critical"})
+
+ErrorReporter = Callable[[BaseException, Mapping[str, Any]], None]
 
 get_logger = structlog.stdlib.get_logger
 
@@ -53,6 +57,7 @@ def _processors(service: str, *, console: bool) -> list[Processor]:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _Service(service),
         add_trace,
+        report_error,
         structlog.processors.format_exc_info,
     ]
     if console:
@@ -87,6 +92,30 @@ def add_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDi
     """Let a line be found from its trace, and the trace from the line."""
     if (ids := current_ids()) is not None:
         event["trace_id"], event["span_id"] = ids
+    return event
+
+
+class _Reporting:
+    """Who else is told of errors. One per process, set at start-up."""
+
+    reporter: ErrorReporter | None = None
+
+
+def set_error_reporter(reporter: ErrorReporter | None) -> None:
+    """Have every line of level `error` that carries an exception passed on as well."""
+    _Reporting.reporter = reporter
+
+
+def report_error(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    reporter = _Reporting.reporter
+    if reporter is None or method not in _REPORTED_LEVELS or not event.get("exc_info"):
+        return event
+    given = event["exc_info"]
+    if isinstance(given, tuple):
+        given = given[1]
+    error = given if isinstance(given, BaseException) else sys.exc_info()[1]
+    if error is not None:
+        reporter(error, event)
     return event
 
 

@@ -13,14 +13,17 @@ Recorded spans are also made current for the OpenTelemetry API, so that librarie
 correctly below ours.
 """
 
+import os
 import random
 import re
+import socket
 import threading
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -48,6 +51,7 @@ Attributes = Mapping[str, AttributeValue]
 
 _TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _FLUSH_SECONDS: Final = 3.0
+_EXPORT_SECONDS: Final = 5.0
 
 _current: ContextVar[str] = ContextVar("traceparent", default="")
 
@@ -74,17 +78,30 @@ def configure_tracing(service: str, settings: TelemetrySettings) -> bool:
 
     resource = Resource.create(
         {
-            "service.name": settings.apm_service_name or f"kwe-{service}",
+            "service.name": f"{settings.apm_service_name or 'kwe'}-{service}",
             "service.namespace": "kwe",
+            "service.instance.id": f"{socket.gethostname()}-{os.getpid()}",
         }
     )
     # Whether a span is recorded is decided in `span`, before the SDK is asked.
     provider = TracerProvider(resource=resource, sampler=ALWAYS_ON, shutdown_on_exit=False)
-    exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=5)
+    exporter = OTLPSpanExporter(
+        endpoint=f"{endpoint.rstrip('/')}/v1/traces",
+        headers=_headers(settings),
+        timeout=_EXPORT_SECONDS,
+    )
     provider.add_span_processor(BatchSpanProcessor(exporter))
     _Tracing.provider, _Tracing.tracer = provider, provider.get_tracer("kwe")
     _Tracing.ratio = settings.otel_traces_sampler_arg
     return True
+
+
+def _headers(settings: TelemetrySettings) -> dict[str, str]:
+    given = settings.otel_exporter_otlp_headers
+    pairs = (pair.partition("=") for pair in given.get_secret_value().split(",")) if given else ()
+    return {
+        name.strip().lower(): unquote(value.strip()) for name, _, value in pairs if name.strip()
+    }
 
 
 def shutdown_tracing(timeout_seconds: float = _FLUSH_SECONDS) -> None:

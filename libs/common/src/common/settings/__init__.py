@@ -4,6 +4,7 @@ from common.settings.durations import Duration, format_duration, parse_duration
 from common.settings.groups import (
     DatabaseSettings,
     LogSettings,
+    ProcessSettings,
     RedisSettings,
     SettingsGroup,
     TelemetrySettings,
@@ -30,6 +31,7 @@ __all__ = [
     "KnowledgeSettings",
     "LogSettings",
     "OrchestratorSettings",
+    "ProcessSettings",
     "RedisSettings",
     "SettingsGroup",
     "TelemetrySettings",

@@ -10,16 +10,18 @@ from pydantic import AfterValidator, ByteSize, NonNegativeInt, PositiveInt, Secr
 from common.settings.durations import Duration
 from common.settings.groups import (
     DatabaseSettings,
-    EncryptionSettings,
     EventFeedSettings,
     LeaseSettings,
-    LlmSettings,
     LogSettings,
-    OpenAISettings,
-    OutboundSettings,
     ProcessSettings,
     RedisSettings,
     TelemetrySettings,
+)
+from common.settings.providers import (
+    EncryptionSettings,
+    LlmSettings,
+    OpenAISettings,
+    OutboundSettings,
     openai_key_is_missing,
 )
 from common.settings.values import database_address
