@@ -1,0 +1,48 @@
+"""`call: http`: from its arguments in the document to the input of the executor's function `http`.
+
+The input is `{method, endpoint, headers?, query?, body?, output, redirect, authentication?}`: `endpoint` is the URI as a text,
+`authentication` is `{basic: {username, password}}` or `{bearer: {token}}`, everything evaluated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from workflow.core.errors import ErrorKind, fault
+from workflow.core.formulas import Reads, template, uri
+from workflow.core.nodes import Formula
+from workflow.core.values import Json
+from workflow.expressions import Scope
+
+
+def http_arguments(arguments: Mapping[str, Json], use: Mapping[str, Json], reads: Reads) -> Formula:
+    endpoint, authentication = _endpoint(arguments["endpoint"], use)
+    target = uri(endpoint, reads)
+    fixed = {
+        "method": arguments["method"],
+        "output": arguments.get("output") or "content",
+        "redirect": bool(arguments.get("redirect")),
+    }
+    given = {name: arguments[name] for name in ("headers", "query", "body") if name in arguments}
+    if authentication is not None:
+        given["authentication"] = authentication
+    rest = template({**fixed, **given}, reads)
+
+    def evaluate(scope: Scope) -> Json:
+        place = target(scope)
+        if not isinstance(place, str) or not place:
+            raise fault(ErrorKind.EXPRESSION, "the endpoint of the request is not a URI")
+        return {"endpoint": place, **rest(scope)}
+
+    return evaluate
+
+
+def _endpoint(endpoint: Json, use: Mapping[str, Json]) -> tuple[str, Json]:
+    """The URI template, and the authentication policy if there is one."""
+    if isinstance(endpoint, str):
+        return endpoint, None
+    policy = endpoint.get("authentication")
+    named = policy if isinstance(policy, str) else (policy or {}).get("use")
+    if named is not None:
+        policy = use["authentications"][named]
+    return endpoint["uri"], policy

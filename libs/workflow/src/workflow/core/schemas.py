@@ -1,0 +1,45 @@
+"""JSON Schemas of a definition, compiled when first needed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema_rs
+
+from workflow.core.errors import ErrorKind, fault
+from workflow.core.values import Json
+from workflow.document.json_schemas import InvalidSchema, compile_schema
+
+DETAIL_LENGTH_MAX = 500
+
+
+class Schema:
+    """One schema and what it describes, such as `input` or `output`."""
+
+    __slots__ = ("_document", "_subject", "_validator")
+
+    def __init__(self, document: Json, subject: str) -> None:
+        self._document = document
+        self._subject = subject
+        self._validator: Any = None
+
+    def check(self, json: Json) -> None:
+        """Raise a fault of kind `validation` that names the first place where `json` differs."""
+        if self._validator is None:
+            self._validator = self._compile()
+        try:
+            self._validator.validate(json)
+        except jsonschema_rs.ValidationError as error:
+            place = "".join(f"/{part}" for part in error.instance_path) or "/"
+            detail = f"the {self._subject} does not match its schema at {place}: {error.message}"
+            raise fault(ErrorKind.VALIDATION, detail[:DETAIL_LENGTH_MAX]) from None
+        except ValueError as error:  # a number beyond what the schema engine can hold
+            detail = f"the {self._subject} cannot be checked against its schema: {error}"
+            raise fault(ErrorKind.VALIDATION, detail[:DETAIL_LENGTH_MAX]) from error
+
+    def _compile(self) -> Any:
+        try:
+            return compile_schema(self._document)
+        except InvalidSchema as error:
+            detail = f"the schema of the {self._subject} is unusable: {error.message}"
+            raise fault(ErrorKind.CONFIGURATION, detail[:DETAIL_LENGTH_MAX]) from error

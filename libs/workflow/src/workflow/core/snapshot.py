@@ -1,0 +1,164 @@
+"""The stored form of a state: a version byte, a byte that says how it is compressed, compact JSON arrays."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+
+import orjson
+
+from workflow.core.effects import Phase, StoredValue
+from workflow.core.errors import Failure
+from workflow.core.extras import CallReport, Extra, ForkState, LoopState, Packer, TryState, Unpacker
+from workflow.core.nodes import Kind
+from workflow.core.plan import Plan
+from workflow.core.state import Facts, Frame, State, Step
+from workflow.core.tree import attach
+from workflow.core.values import Json
+
+FORMAT_VERSION = 1
+_PLAIN = bytes([FORMAT_VERSION, 0])
+_DEFLATED = bytes([FORMAT_VERSION, 1])
+
+COMPRESS_ABOVE_BYTES = 1024
+
+_PHASES = tuple(Phase)
+_INHERITED = 1
+"""In the place of a value: the transformed input of the parent, as for the branches of a fork."""
+
+_EXTRAS: dict[Kind, Callable[[list[Json], Unpacker], Extra]] = {
+    Kind.CALL: CallReport.unpack,
+    Kind.RUN: CallReport.unpack,
+    Kind.FOR: LoopState.unpack,
+    Kind.FORK: ForkState.unpack,
+    Kind.TRY: TryState.unpack,
+}
+
+
+class UnknownFormat(ValueError):
+    """The snapshot was written by a newer version; this process must leave it alone."""
+
+
+def encode(state: State) -> tuple[bytes, list[StoredValue]]:
+    """The snapshot, and the values that must be stored with it."""
+    packer = Packer(state)
+    agenda: list[int]
+    frames: list[Json]
+    if state.packed is not None:
+        agenda, frames = state.packed
+    else:
+        agenda = [frame.id for frame in state.agenda if frame.step is not Step.GONE]
+        frames = [_fragment(frame, packer) for frame in state.frames.values()]
+    body = orjson.dumps([*_header(state, packer), agenda, frames])
+    sealed = body if len(body) <= COMPRESS_ABOVE_BYTES else zlib.compress(body, 1)
+    return (_PLAIN if sealed is body else _DEFLATED) + sealed, packer.stored
+
+
+def decode(snapshot: bytes) -> State:
+    """The state, its frames still packed: they need the plan, whose name is in the state's facts."""
+    if len(snapshot) < 2 or snapshot[0] != FORMAT_VERSION or snapshot[1] > 1:
+        raise UnknownFormat(f"snapshot format {snapshot[:2].hex()} is not known here")
+    body = zlib.decompress(snapshot[2:]) if snapshot[1] else snapshot[2:]
+    *header, agenda, frames = orjson.loads(body)
+    state = _unpack_header(header)
+    state.packed = (agenda, frames)
+    return state
+
+
+def unpack(state: State, plan: Plan) -> None:
+    """Give a decoded state its frames."""
+    assert state.packed is not None
+    agenda, frames = state.packed
+    unpacker = Unpacker()
+    for packed in frames:
+        frame = _unpack_frame(packed, state, plan, unpacker)
+        state.frames[frame.id] = frame
+        if frame.parent is None:
+            state.root = frame
+    state.agenda = [state.frames[id] for id in agenda]
+    state.packed = None
+
+
+def _header(state: State, packer: Packer) -> list[Json]:
+    facts = state.facts
+    input = packer.value(state.input)  # may take a number, so before the counter is read
+    return [
+        [facts.id, facts.namespace, facts.name, facts.version],
+        _PHASES.index(state.phase),
+        state.sequence,
+        state.counter,
+        state.started_at,
+        input,
+        state.continue_key,
+        state.suspended_key,
+        state.task_waits,
+    ]
+
+
+def _unpack_header(header: list[Json]) -> State:
+    facts, phase, sequence, counter, started_at, input, continued, suspended, waits = header
+    state = State(Facts(*facts))
+    state.phase = _PHASES[phase]
+    state.sequence = sequence
+    state.counter = counter
+    state.started_at = started_at
+    state.input = Unpacker().value(input)
+    state.continue_key = continued
+    state.suspended_key = suspended
+    state.task_waits = waits
+    return state
+
+
+def _fragment(frame: Frame, packer: Packer) -> orjson.Fragment:
+    if frame.encoded is None:
+        frame.encoded = orjson.dumps(_pack_frame(frame, packer))
+    return orjson.Fragment(frame.encoded)
+
+
+def _pack_frame(frame: Frame, packer: Packer) -> list[Json]:
+    parent = frame.parent
+    inherited = parent is not None and frame.value is not None and frame.value is parent.input
+    failure = frame.failure
+    packed = [
+        frame.id,
+        frame.node.index,
+        0 if parent is None else parent.id,
+        frame.step,
+        frame.started_at,
+        _INHERITED if inherited else packer.value(frame.value),
+        packer.value(frame.raw),
+        packer.value(frame.input),
+        frame.due_at or 0,
+        frame.lap,
+        0 if frame.extra is None else frame.extra.pack(packer, frame.id),
+        packer.value(frame.context),
+        0 if failure is None else [failure.error, failure.retry_after_ms, failure.retryable],
+    ]
+    while packed[-1] == 0:
+        packed.pop()
+    return packed
+
+
+def _unpack_frame(packed: list[Json], state: State, plan: Plan, unpacker: Unpacker) -> Frame:
+    packed += [0] * (13 - len(packed))
+    id, node, parent_id, step, started, value, raw, input, due_at, lap, extra, context, failure = (
+        packed
+    )
+    parent = state.frames[parent_id] if parent_id else None
+    frame = Frame(id, plan.nodes[node], parent)
+    frame.step = Step(step)
+    frame.started_at = started
+    if value == _INHERITED:
+        assert parent is not None
+        frame.value = parent.input
+    else:
+        frame.value = unpacker.value(value)
+    frame.raw = unpacker.value(raw)
+    frame.input = unpacker.value(input)
+    frame.due_at = due_at or None
+    frame.lap = lap
+    frame.extra = _EXTRAS[frame.node.kind](extra, unpacker) if extra else None
+    frame.context = unpacker.value(context)
+    frame.failure = Failure(*failure) if failure else None
+    attach(frame)
+    return frame

@@ -1,0 +1,206 @@
+"""What each kind of task compiles to."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+
+from workflow.core.formulas import Reads, bare, duration_of, template
+from workflow.core.http_arguments import http_arguments
+from workflow.core.nodes import (
+    CallSpec,
+    ForkSpec,
+    ForSpec,
+    InlineSpec,
+    Kind,
+    ListSpec,
+    Node,
+    RaiseSpec,
+    RunSpec,
+    SetSpec,
+    Spec,
+    SwitchSpec,
+    TrySpec,
+    UnknownFunction,
+    WaitSpec,
+)
+from workflow.core.policies import error_formula, retry_of
+from workflow.core.schemas import Schema
+from workflow.core.values import Json
+from workflow.document.catalog import HTTP_QUEUE, FunctionCatalog, parse_reference
+
+Task = Mapping[str, Json]
+
+
+class Compiler(ABC):
+    """What the specs need of the planner."""
+
+    def __init__(self, use: Mapping[str, Json], functions: FunctionCatalog) -> None:
+        self.use = use
+        self.catalog = functions
+
+    @abstractmethod
+    def tasks(self, entries: list[Json], pointer: str, prefix: str) -> tuple[Node, ...]: ...
+
+    @abstractmethod
+    def function(self, name: str) -> Node: ...
+
+    @abstractmethod
+    def directive(self, then: str | None, names: list[str]) -> int: ...
+
+
+def kind_of(task: Task, use: Mapping[str, Json]) -> Kind:
+    if "call" in task:
+        return Kind.INLINE if task["call"] in (use.get("functions") or {}) else Kind.CALL
+    return next(kind for word, kind in _KINDS.items() if word in task)
+
+
+def spec_of(compiler: Compiler, task: Task, pointer: str, names: list[str], reads: Reads) -> Spec:
+    kind = kind_of(task, compiler.use)
+    if kind is Kind.SWITCH:
+        return _switch(compiler, task, names, reads)
+    if kind is Kind.TRY:
+        return _try(compiler, task, pointer, names, reads)
+    return _COMPILE[kind](compiler, task, pointer, reads)
+
+
+# `for` comes before `do`, which is the body of a loop, too.
+_KINDS = {
+    "for": Kind.FOR,
+    "do": Kind.DO,
+    "fork": Kind.FORK,
+    "raise": Kind.RAISE,
+    "run": Kind.RUN,
+    "set": Kind.SET,
+    "switch": Kind.SWITCH,
+    "try": Kind.TRY,
+    "wait": Kind.WAIT,
+}
+
+
+def _call(compiler: Compiler, task: Task, pointer: str, reads: Reads) -> Spec:
+    del pointer
+    called = task["call"]
+    arguments = task.get("with") or {}
+    if called == "http":
+        formula = http_arguments(arguments, compiler.use, reads)
+        return CallSpec(queue=HTTP_QUEUE, function="http", input=formula)
+    reference = parse_reference(called)
+    if reference is None:
+        return UnknownFunction(f"there is no function {called!r} in `use.functions`")
+    spec = compiler.catalog.find(reference.name, reference.version)
+    if spec is None:
+        return UnknownFunction(
+            f"the catalog has no function {reference.name}:{reference.version} any more;"
+            " start the workers that offer it, or call another version"
+        )
+    name = f"{spec.name}:{spec.version}"
+    return CallSpec(
+        queue=spec.queue,
+        function=name,
+        input=template(arguments, reads),
+        input_schema=Schema(spec.input_schema, f"input of {name}") if spec.input_schema else None,
+        output_schema=(
+            Schema(spec.output_schema, f"output of {name}") if spec.output_schema else None
+        ),
+        at_most_once=spec.at_most_once,
+    )
+
+
+def _inline(compiler: Compiler, task: Task, pointer: str, reads: Reads) -> Spec:
+    del pointer
+    arguments = template(task.get("with") or {}, reads)
+    return InlineSpec(input=arguments, target=compiler.function(task["call"]))
+
+
+def _do(compiler: Compiler, task: Task, pointer: str, reads: Reads) -> Spec:
+    del reads
+    return ListSpec(compiler.tasks(task["do"], f"{pointer}/do", "/do"))
+
+
+def _for(compiler: Compiler, task: Task, pointer: str, reads: Reads) -> Spec:
+    loop = task["for"]
+    condition = task.get("while")
+    return ForSpec(
+        each=loop.get("each") or "item",
+        at=loop.get("at") or "index",
+        items=bare(loop["in"], reads)
+        if isinstance(loop["in"], str)
+        else template(loop["in"], reads),
+        condition=None if condition is None else bare(condition, reads),
+        tasks=compiler.tasks(task.get("do") or [], f"{pointer}/do", "/do"),
+    )
+
+
+def _fork(compiler: Compiler, task: Task, pointer: str, reads: Reads) -> Spec:
+    del reads
+    fork = task["fork"]
+    place = "/fork/branches"
+    branches = compiler.tasks(fork["branches"], pointer + place, place)
+    return ForkSpec(branches, compete=bool(fork.get("compete")))
+
+
+def _raise(compiler: Compiler, task: Task, pointer: str, reads: Reads) -> Spec:
+    del pointer
+    return RaiseSpec(error_formula(task["raise"]["error"], compiler.use, reads))
+
+
+def _run(compiler: Compiler, task: Task, pointer: str, reads: Reads) -> Spec:
+    del compiler, pointer
+    run = task["run"]
+    workflow = run["workflow"]
+    return RunSpec(
+        namespace=template(workflow["namespace"], reads),
+        name=template(workflow["name"], reads),
+        version=template(workflow["version"], reads),
+        input=template(workflow.get("input") or {}, reads),
+        awaited=run.get("await") is not False,
+    )
+
+
+def _set(compiler: Compiler, task: Task, pointer: str, reads: Reads) -> Spec:
+    del compiler, pointer
+    return SetSpec(template(task["set"], reads))
+
+
+def _wait(compiler: Compiler, task: Task, pointer: str, reads: Reads) -> Spec:
+    del compiler, pointer
+    return WaitSpec(duration_of(task["wait"], reads))
+
+
+def _switch(compiler: Compiler, task: Task, names: list[str], reads: Reads) -> Spec:
+    cases = []
+    for item in task["switch"]:
+        case = next(iter(item.values()))
+        when = case.get("when")
+        condition = None if when is None else bare(when, reads)
+        cases.append((condition, compiler.directive(case["then"], names)))
+    return SwitchSpec(tuple(cases))
+
+
+def _try(compiler: Compiler, task: Task, pointer: str, names: list[str], reads: Reads) -> Spec:
+    catch = task["catch"]
+    when, unless = catch.get("when"), catch.get("exceptWhen")
+    return TrySpec(
+        tasks=compiler.tasks(task["try"], f"{pointer}/try", "/try"),
+        error_name=catch.get("as") or "error",
+        filter=(catch.get("errors") or {}).get("with") or {},
+        condition=None if when is None else bare(when, reads),
+        exception=None if unless is None else bare(unless, reads),
+        retry=retry_of(catch.get("retry"), compiler.use, reads),
+        handler=compiler.tasks(catch.get("do") or [], f"{pointer}/catch/do", "/catch/do"),
+        handler_then=compiler.directive(catch["then"], names) if "then" in catch else None,
+    )
+
+
+_COMPILE: dict[Kind, Callable[[Compiler, Task, str, Reads], Spec]] = {
+    Kind.CALL: _call,
+    Kind.INLINE: _inline,
+    Kind.DO: _do,
+    Kind.FOR: _for,
+    Kind.FORK: _fork,
+    Kind.RAISE: _raise,
+    Kind.RUN: _run,
+    Kind.SET: _set,
+    Kind.WAIT: _wait,
+}
