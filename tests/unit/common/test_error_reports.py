@@ -15,8 +15,8 @@ from common.error_reports import configure_error_reports, flush_error_reports
 from common.logs import configure_logging, get_logger, set_error_reporter
 from common.settings import OrchestratorSettings
 
-# Put together at run time: reports show lines of source code.
-PRIVATE = "-".join(["the", "private", "prompt"])
+# Far from where it is used: reports show the lines of source code around a failure.
+PRIVATE = "the-private-prompt"
 
 
 class Sentry:
