@@ -11,7 +11,7 @@ from workflow.expressions.values import to_json, to_text
 
 Speller = Callable[[Any, Frame], str]
 
-_HTML: Final = str.maketrans({"<": "&lt;", ">": "&gt;", "&": "&amp;", "'": "&#39;", '"': "&quot;"})
+_HTML: Final = str.maketrans({"<": "&lt;", ">": "&gt;", "&": "&amp;", "'": "&apos;", '"': "&quot;"})
 
 
 def _html(value: Any, frame: Frame) -> str:

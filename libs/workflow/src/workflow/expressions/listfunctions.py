@@ -21,6 +21,8 @@ def keys(value: Any, frame: Frame) -> list[Any]:
 
 
 def has(value: Any, key: Any, _frame: Frame) -> bool:
+    if value is None:
+        return False
     if type(value) is dict and type(key) is str:
         return key in value
     if type(value) is list and type(key) in (int, float):

@@ -165,9 +165,14 @@ class Parser(Primaries):
 
     def postfix(self) -> Node:
         """A term with the paths and question marks behind it."""
+        step_is_last = not self.peek().is_operator("(")
         node = self.primary()
         while True:
             token = self.peek()
+            if token.is_operator("?"):
+                self.advance()
+                node = _optional(node, step_is_last=step_is_last)
+                continue
             if token.kind is Kind.FIELD:
                 self.advance()
                 node = Index(node, Literal(token.text))
@@ -177,11 +182,9 @@ class Parser(Primaries):
             elif token.is_operator("["):
                 self.advance()
                 node = self._bracketed(node)
-            elif token.is_operator("?"):
-                self.advance()
-                node = _optional(node)
             else:
                 return node
+            step_is_last = True
 
     def _after_dot(self, target: Node) -> Node:
         if self.accept("["):
@@ -234,8 +237,8 @@ def _negated(node: Node) -> Node:
     return Negate(node)
 
 
-def _optional(node: Node) -> Node:
+def _optional(node: Node, *, step_is_last: bool) -> Node:
     """`?` on a path covers its last step only; on anything else, and said twice, all of it."""
-    if isinstance(node, Index | Slice | Each) and not node.optional:
+    if step_is_last and isinstance(node, Index | Slice | Each) and not node.optional:
         return replace(node, optional=True)
     return Try(node, None)
