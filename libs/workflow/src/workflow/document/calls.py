@@ -2,11 +2,13 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
 from workflow.document.data import Export, Output
 from workflow.document.durations import Duration
 from workflow.document.parts import (
+    OBJECT,
+    TEXT,
     EnclosedExpression,
     Flag,
     JsonObject,
@@ -16,6 +18,8 @@ from workflow.document.parts import (
     TextMap,
     TextOr,
     WholeNumber,
+    shape_of,
+    wrong_shape,
 )
 from workflow.document.resources import Authentication, Endpoint, ExternalResource, exactly_one
 
@@ -23,7 +27,10 @@ if TYPE_CHECKING:  # tasks.py needs the calls; it resolves the name when both ar
     from workflow.document.tasks import TaskList
 
 ContentForm = Literal["raw", "content", "response"]
-MapOrExpression = Annotated[TextOr[TextMap], Field()]
+MapOrExpression = Annotated[
+    Annotated[EnclosedExpression, Tag(TEXT)] | Annotated[TextMap, Tag(OBJECT)],
+    Discriminator(shape_of, **wrong_shape("an object of texts, or an expression")),
+]
 
 
 class HttpArguments(Part):

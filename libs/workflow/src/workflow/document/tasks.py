@@ -120,7 +120,7 @@ class Loop(Part):
 class ForTask(TaskBase):
     for_: Loop
     while_: Maybe[Expression] = None
-    do: "Maybe[TaskList]" = None
+    do: "TaskList"
 
 
 class ForkConfiguration(Part):

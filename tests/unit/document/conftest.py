@@ -1,0 +1,65 @@
+"""How the tests of documents write them, and where the language's own examples are.
+
+The examples and the schema of the language are not part of this repository. Tests that need them
+look in `KWE_DSL_EXAMPLES`, or in `shared/dsl` beside the checkout, and are skipped without.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from workflow.document import (
+    Construct,
+    Diagnostic,
+    Functions,
+    FunctionSpec,
+    load_document,
+    validate,
+)
+
+HEADER = "document: {dsl: '1.0.3', namespace: tests, name: sample, version: '1.0.0'}\n"
+
+Find = Callable[..., list[Diagnostic]]
+
+
+@pytest.fixture
+def language_folder() -> Path:
+    """The folder with `examples/` and `workflow.schema.yaml`."""
+    given = os.environ.get("KWE_DSL_EXAMPLES")
+    beside = Path(__file__).resolve().parents[4] / "shared" / "dsl"
+    folder = Path(given) if given else beside
+    folder = folder.parent if folder.name == "examples" else folder
+    if not (folder / "examples").is_dir():
+        pytest.skip("the language's examples are not here")
+    return folder
+
+
+@pytest.fixture
+def diagnose() -> Find:
+    """Diagnostics of a document: `body` follows a valid header, from line 2 on."""
+
+    def find(
+        body: str,
+        *,
+        header: str = HEADER,
+        everything: bool = True,
+        own: tuple[FunctionSpec, ...] = (),
+    ) -> list[Diagnostic]:
+        executable = {"executable": frozenset(Construct)} if everything else {}
+        return validate(load_document(header + body), functions=Functions(own), **executable)
+
+    return find
+
+
+@pytest.fixture
+def only(diagnose: Find) -> Callable[..., Diagnostic]:
+    """The single diagnostic of a document."""
+
+    def find(body: str, **options: object) -> Diagnostic:
+        found = diagnose(body, **options)
+        assert len(found) == 1, [str(diagnostic) for diagnostic in found]
+        return found[0]
+
+    return find
