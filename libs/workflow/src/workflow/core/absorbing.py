@@ -145,7 +145,7 @@ def _timer_fired(work: Work, key: str) -> bool:
         close_pause(work, frame, tried)
         try_again(work, frame)
         return True
-    if suffix[0] == "a" and tried.attempt_due_at is not None:
+    if suffix[0] == "a" and tried.attempt_due_at is not None and frame.step is Step.OPEN:
         close_try_limit(work, frame, tried)
         cancel_inside(work, frame)
         detail = "the try took longer than the retry policy allows"

@@ -85,6 +85,8 @@ class Node:
     """The same for `$input`, the transformed input."""
     definition: Json = None
     """The task as the document has it, for `$task.definition`."""
+    word: str = ""
+    """What the document calls this kind of task, such as `call`."""
     plain_output: bool = True
     """The output of the work is the output of the task: nothing transforms, checks or exports it."""
 

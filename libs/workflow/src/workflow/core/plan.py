@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from workflow.core.formulas import Reads, bare, duration_of, transform
 from workflow.core.nodes import Kind, ListSpec, Node, Then
 from workflow.core.schemas import Schema
-from workflow.core.specs import Compiler, kind_of, spec_of
+from workflow.core.specs import Compiler, kind_of, spec_of, word_of
 from workflow.core.values import Json
 from workflow.document.catalog import FunctionCatalog
 from workflow.document.definition import Definition
@@ -95,6 +95,7 @@ class _Planner(Compiler):
         node.pointer = pointer
         node.definition = task
         node.kind = kind_of(task, self.use)
+        node.word = word_of(task)
         reads = Reads(self._reads)
         if (condition := task.get("if")) is not None:
             node.condition = bare(condition, reads)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from workflow.core.effects import StoredValue
 from workflow.core.errors import Failure
 from workflow.core.extras import CallReport
-from workflow.core.nodes import Kind
+from workflow.core.nodes import CallSpec, Kind
 from workflow.core.state import Frame
 from workflow.core.tree import task_id_of
 from workflow.core.values import Json, Value
@@ -28,8 +28,14 @@ def task_event(work: Work, frame: Frame, type: str) -> dict[str, Json]:
 
 
 def record_created(work: Work, frame: Frame) -> None:
-    if frame.node.kind is not Kind.WORKFLOW:
-        work.emit(task_event(work, frame, "task.created"))
+    node = frame.node
+    if node.kind is Kind.WORKFLOW:
+        return
+    event = task_event(work, frame, "task.created")
+    event["kind"] = node.word
+    if type(node.spec) is CallSpec:
+        event["function"] = node.spec.function
+    work.emit(event)
 
 
 def record_started(work: Work, frame: Frame) -> None:

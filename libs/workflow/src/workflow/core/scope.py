@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from workflow.core.extras import LoopState, TryState
+from workflow.core.instants import iso8601
 from workflow.core.nodes import ForSpec, Kind, TrySpec
 from workflow.core.state import Frame
 from workflow.core.tree import ancestors
@@ -125,8 +125,3 @@ def instant(at_ms: int) -> Json:
         "iso8601": iso8601(at_ms),
         "epoch": {"seconds": at_ms // 1000, "milliseconds": at_ms},
     }
-
-
-def iso8601(at_ms: int) -> str:
-    text = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
-    return text.removesuffix("+00:00") + "Z"

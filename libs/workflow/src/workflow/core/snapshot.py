@@ -42,46 +42,34 @@ class UnknownFormat(ValueError):
 def encode(state: State) -> tuple[bytes, list[StoredValue]]:
     """The snapshot, and the values that must be stored with it."""
     packer = Packer(state)
-    agenda: list[int]
-    frames: list[Json]
-    if state.packed is not None:
-        agenda, frames = state.packed
-    else:
-        agenda = [frame.id for frame in state.agenda if frame.step is not Step.GONE]
-        frames = [_fragment(frame, packer) for frame in state.frames.values()]
-    body = orjson.dumps([*_header(state, packer), agenda, frames])
+    agenda = [frame.id for frame in state.agenda]
+    frames = [_fragment(frame, packer) for frame in state.frames.values()]
+    # The header comes last: naming values takes numbers from the counter that it holds.
+    body = orjson.dumps([agenda, frames, _header(state, packer)])
     sealed = body if len(body) <= COMPRESS_ABOVE_BYTES else zlib.compress(body, 1)
     return (_PLAIN if sealed is body else _DEFLATED) + sealed, packer.stored
 
 
-def decode(snapshot: bytes) -> State:
-    """The state, its frames still packed: they need the plan, whose name is in the state's facts."""
+def decode(snapshot: bytes, plan: Plan) -> State:
+    """The state that was encoded. `plan` must be of the definition that the execution runs."""
     if len(snapshot) < 2 or snapshot[0] != FORMAT_VERSION or snapshot[1] > 1:
         raise UnknownFormat(f"snapshot format {snapshot[:2].hex()} is not known here")
     body = zlib.decompress(snapshot[2:]) if snapshot[1] else snapshot[2:]
-    *header, agenda, frames = orjson.loads(body)
-    state = _unpack_header(header)
-    state.packed = (agenda, frames)
-    return state
-
-
-def unpack(state: State, plan: Plan) -> None:
-    """Give a decoded state its frames."""
-    assert state.packed is not None
-    agenda, frames = state.packed
+    agenda, frames, header = orjson.loads(body)
     unpacker = Unpacker()
+    state = _unpack_header(header, unpacker)
     for packed in frames:
         frame = _unpack_frame(packed, state, plan, unpacker)
         state.frames[frame.id] = frame
         if frame.parent is None:
             state.root = frame
     state.agenda = [state.frames[id] for id in agenda]
-    state.packed = None
+    return state
 
 
 def _header(state: State, packer: Packer) -> list[Json]:
     facts = state.facts
-    input = packer.value(state.input)  # may take a number, so before the counter is read
+    input = packer.value(state.input)  # may take a number, too
     return [
         [facts.id, facts.namespace, facts.name, facts.version],
         _PHASES.index(state.phase),
@@ -95,14 +83,14 @@ def _header(state: State, packer: Packer) -> list[Json]:
     ]
 
 
-def _unpack_header(header: list[Json]) -> State:
+def _unpack_header(header: list[Json], unpacker: Unpacker) -> State:
     facts, phase, sequence, counter, started_at, input, continued, suspended, waits = header
     state = State(Facts(*facts))
     state.phase = _PHASES[phase]
     state.sequence = sequence
     state.counter = counter
     state.started_at = started_at
-    state.input = Unpacker().value(input)
+    state.input = unpacker.value(input)
     state.continue_key = continued
     state.suspended_key = suspended
     state.task_waits = waits

@@ -52,7 +52,12 @@ class Compiler(ABC):
 def kind_of(task: Task, use: Mapping[str, Json]) -> Kind:
     if "call" in task:
         return Kind.INLINE if task["call"] in (use.get("functions") or {}) else Kind.CALL
-    return next(kind for word, kind in _KINDS.items() if word in task)
+    return _KINDS[word_of(task)]
+
+
+def word_of(task: Task) -> str:
+    """The key that says what a task does."""
+    return "call" if "call" in task else next(word for word in _KINDS if word in task)
 
 
 def spec_of(compiler: Compiler, task: Task, pointer: str, names: list[str], reads: Reads) -> Spec:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from workflow.core.effects import Phase
 from workflow.core.errors import Failure
-from workflow.core.values import Json, Reference, Value
+from workflow.core.values import Reference, Value
 
 if TYPE_CHECKING:
     from workflow.core.extras import Extra
@@ -131,7 +131,6 @@ class State:
         "facts",
         "frames",
         "input",
-        "packed",
         "phase",
         "root",
         "sequence",
@@ -159,8 +158,6 @@ class State:
         self.suspended_key: str | None = None
         self.task_waits = 0
         """How many open waits are for executors."""
-        self.packed: tuple[list[int], list[list[Json]]] | None = None
-        """Agenda and frames of a decoded snapshot that no turn has unpacked yet."""
 
     def next_number(self) -> int:
         self.counter += 1

@@ -22,7 +22,7 @@ from workflow.core.messages import Message
 from workflow.core.nodes import Kind
 from workflow.core.plan import Plan
 from workflow.core.recording import name_outputs, store_results
-from workflow.core.snapshot import encode, unpack
+from workflow.core.snapshot import encode
 from workflow.core.state import Frame, State, Step
 from workflow.core.values import Value
 from workflow.core.work import (
@@ -49,6 +49,7 @@ __all__ = [
 NO_LIMITS = Limits()
 
 _REMOTE = frozenset({Kind.CALL, Kind.RUN})
+_IDLE = frozenset({Step.OPEN, Step.GONE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,6 @@ class Turn:
     def __init__(
         self, plan: Plan, state: State, *, now_ms: int, limits: Limits = NO_LIMITS
     ) -> None:
-        if state.packed is not None:
-            unpack(state, plan)
         self._state = state
         self._work = Work(plan, state, now_ms, limits)
         self._waiting_for: tuple[Value, ...] = ()
@@ -115,7 +114,7 @@ class Turn:
         first = work.sequence_before + 1
         if not work.changed:
             return TurnResult(b"", work.effects, first, state.sequence, changed=False)
-        state.agenda = [frame for frame in work.agenda if frame.step is not Step.GONE]
+        state.agenda = [frame for frame in work.agenda if frame.step not in _IDLE]
         self._settle_continue()
         self._settle_phase()
         work.settle_waits()
@@ -139,7 +138,11 @@ class Turn:
 
     def _drive_agenda(self, agenda: deque[Frame]) -> None:
         work = self._work
-        while agenda and work.transitions < work.limits.transitions_max:
+        # The sequence of the last event is the execution's version, so a turn that changes something records at least one,
+        # even where its limit falls among tasks that are skipped without a trace.
+        while agenda and (
+            work.transitions < work.limits.transitions_max or not work.effects.events
+        ):
             self._step(agenda[0])
             agenda.popleft()
 

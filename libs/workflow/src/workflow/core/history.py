@@ -1,0 +1,174 @@
+"""History events: the closed set of facts about an execution, and the public event that each of them becomes.
+
+A history event is a JSON object. All have `type` and `at` (milliseconds since the epoch). Those of tasks have
+
+- `task`      the reference: JSON pointer with iterations, such as `/do/0/loop/for/3/do/0/fetch`
+- `name`      the task's name
+- `taskId`    idempotency key of its side effects, the same over tries
+
+and besides, by type:
+
+| type | more |
+|---|---|
+| workflow.started | |
+| workflow.suspended, workflow.cancelled | `reason` |
+| workflow.resumed | |
+| workflow.faulted | `error` |
+| workflow.completed | the output |
+| task.created | `kind`; `function` of a call |
+| task.started | `attempt`, from 1 |
+| task.retried | of a `try`: `error` that was caught, `attempt` to come, `delayMs` before it |
+| task.faulted | `error`, `attempt`, the report |
+| task.cancelled | |
+| task.completed | the output, the report |
+
+The output is `output` if it is small, otherwise `outputSize` in bytes and, if it was stored, `outputRef`, its id. Large outputs of
+calls and sub-workflows are always stored; those of other tasks only if the execution still needed them after the turn.
+
+The report is what an executor says about itself: `worker`, `startedAt` (by its clock), `usage`.
+
+Every event becomes exactly one public CloudEvent of the language's lifecycle, `to_cloud_event`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from workflow.core.instants import iso8601
+from workflow.core.values import Json
+
+EVENT_TYPES = (
+    "workflow.started",
+    "workflow.suspended",
+    "workflow.resumed",
+    "workflow.cancelled",
+    "workflow.faulted",
+    "workflow.completed",
+    "task.created",
+    "task.started",
+    "task.retried",
+    "task.cancelled",
+    "task.faulted",
+    "task.completed",
+)
+
+PUBLIC_PREFIX = "io.serverlessworkflow."
+"""The language was renamed, its event types were not."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionFacts:
+    """What public events say about the execution they come from."""
+
+    execution_id: str
+    organization_id: str
+    namespace: str
+    name: str
+    version: str
+    """The semver of the definition."""
+    traceparent: str | None = None
+
+
+def to_cloud_event(
+    event: Mapping[str, Json], facts: ExecutionFacts, sequence: int
+) -> dict[str, Json]:
+    """The public form of a history event: `id` is `{execution}/{sequence}`, so a repeated event can be told."""
+    type: str = event["type"]
+    time = _time(event["at"])
+    execution_id = facts.execution_id
+    public: dict[str, Json] = {
+        "specversion": "1.0",
+        "id": f"{execution_id}/{sequence}",
+        "source": f"/{facts.namespace}/{facts.name}/{facts.version}",
+        "type": f"{PUBLIC_PREFIX}{type}.v1",
+        "subject": execution_id,
+        "time": time,
+        "datacontenttype": "application/json",
+        "sequence": sequence,
+        "data": _DATA[type](event, facts, time),
+    }
+    if facts.traceparent:
+        public["traceparent"] = facts.traceparent
+    return public
+
+
+@lru_cache(maxsize=256)
+def _time(at_ms: int) -> str:
+    return iso8601(at_ms)
+
+
+@lru_cache(maxsize=4096)
+def _qualified_name(facts: ExecutionFacts) -> str:
+    """How the language names an instance of a workflow."""
+    return f"{facts.name}-{facts.execution_id}.{facts.namespace}"
+
+
+_Data = Callable[[Mapping[str, Json], ExecutionFacts, str], dict[str, Json]]
+
+
+def _workflow_data(moment: str, *more: str) -> _Data:
+    def data(event: Mapping[str, Json], facts: ExecutionFacts, time: str) -> dict[str, Json]:
+        made: dict[str, Json] = {"name": _qualified_name(facts), moment: time}
+        for name in more:
+            made[name] = event[name]
+        return made
+
+    return data
+
+
+def _workflow_started(
+    event: Mapping[str, Json], facts: ExecutionFacts, time: str
+) -> dict[str, Json]:
+    del event
+    definition = {"namespace": facts.namespace, "name": facts.name, "version": facts.version}
+    return {"name": _qualified_name(facts), "definition": definition, "startedAt": time}
+
+
+def _workflow_completed(
+    event: Mapping[str, Json], facts: ExecutionFacts, time: str
+) -> dict[str, Json]:
+    del event
+    uri = f"/v1/executions/{facts.execution_id}"
+    return {"name": _qualified_name(facts), "completedAt": time, "outputUri": uri}
+
+
+def _task_data(moment: str, *more: str) -> _Data:
+    def data(event: Mapping[str, Json], facts: ExecutionFacts, time: str) -> dict[str, Json]:
+        made: dict[str, Json] = {
+            "workflow": _qualified_name(facts),
+            "task": event["task"],
+            "taskId": event["taskId"],
+            moment: time,
+        }
+        for name in more:
+            made[name] = event[name]
+        return made
+
+    return data
+
+
+_task_completed_data = _task_data("completedAt")
+
+
+def _task_completed(event: Mapping[str, Json], facts: ExecutionFacts, time: str) -> dict[str, Json]:
+    data = _task_completed_data(event, facts, time)
+    data["outputUri"] = f"/v1/executions/{facts.execution_id}/tasks#{event['taskId']}"
+    return data
+
+
+_DATA: dict[str, _Data] = {
+    "workflow.started": _workflow_started,
+    "workflow.suspended": _workflow_data("suspendedAt", "reason"),
+    "workflow.resumed": _workflow_data("resumedAt"),
+    "workflow.cancelled": _workflow_data("cancelledAt", "reason"),
+    "workflow.faulted": _workflow_data("faultedAt", "error"),
+    "workflow.completed": _workflow_completed,
+    "task.created": _task_data("createdAt"),
+    "task.started": _task_data("startedAt", "attempt"),
+    "task.retried": _task_data("retriedAt", "attempt", "delayMs"),
+    "task.cancelled": _task_data("cancelledAt"),
+    "task.faulted": _task_data("faultedAt", "error"),
+    "task.completed": _task_completed,
+}
