@@ -8,7 +8,6 @@ from pydantic import AfterValidator, Discriminator, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from workflow.document.parts import (
-    EXPRESSION_PATTERN,
     TAG,
     Maybe,
     Name,
@@ -28,7 +27,8 @@ def _uri_template(text: str) -> str:
 
 
 def _uri_or_expression(text: str) -> str:
-    return text if re.search(EXPRESSION_PATTERN, text) else _uri_template(text)
+    # Expressions may stand inside a longer text too: "https://example.com/${ .path }".
+    return text if "${" in text else _uri_template(text)
 
 
 UriTemplate = Annotated[str, AfterValidator(_uri_template)]

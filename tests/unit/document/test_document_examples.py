@@ -1,0 +1,41 @@
+"""The language's own examples: all are read, round-tripped, and valid where all is executed."""
+
+from pathlib import Path
+
+from workflow.document import (
+    Code,
+    Construct,
+    Definition,
+    canonical_json,
+    has_errors,
+    load_document,
+    validate,
+)
+
+EXAMPLES = 68
+
+
+def test_every_example_is_read_and_given_back(language_folder: Path) -> None:
+    paths = sorted((language_folder / "examples").glob("*.yaml"))
+    assert len(paths) >= EXAMPLES
+    for path in paths:
+        loaded = load_document(path.read_bytes())
+        definition = Definition.model_validate(loaded.value)
+        assert definition.content() == loaded.value, path.name
+        again = load_document(canonical_json(definition.content()), "application/json")
+        assert again.fingerprint == loaded.fingerprint, path.name
+
+
+def test_every_example_is_valid_where_everything_is_executed(language_folder: Path) -> None:
+    for path in sorted((language_folder / "examples").glob("*.yaml")):
+        loaded = load_document(path.read_bytes())
+        found = validate(loaded, executable=frozenset(Construct))
+        assert not has_errors(found), [path.name, *map(str, found)]
+
+
+def test_examples_are_refused_for_what_is_not_executed_and_nothing_else(
+    language_folder: Path,
+) -> None:
+    for path in sorted((language_folder / "examples").glob("*.yaml")):
+        found = validate(load_document(path.read_bytes()))
+        assert {diagnostic.code for diagnostic in found} <= {Code.UNSUPPORTED, Code.UNUSED}
