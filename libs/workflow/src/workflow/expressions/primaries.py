@@ -181,6 +181,8 @@ class Primaries(ABC):
             shorthand = Index(Identity(), key)
         elif self.accept("("):
             key, shorthand = self.query(), None
+            if isinstance(key, Literal) and not isinstance(key.value, str):
+                raise self.unexpected("a property name must be a string", token)
             self.expect(")")
         else:
             raise self.unexpected("a property name is missing")
