@@ -36,7 +36,7 @@ BATCH_SIZE = Histogram(
 BATCH_SECONDS = Histogram(
     "kwe_batch_seconds",
     "Time that a batch spent in a stage.",
-    ["stage"],  # load, decide, commit, publish
+    ["stage"],  # whole
     buckets=_LATENCY_BUCKETS,
 )
 BATCHES_BISECTED = Counter(

@@ -70,4 +70,7 @@ def union_adapter(*types: type[Message]) -> TypeAdapter[Any]:
     union: Any = types[0]
     for each in types[1:]:
         union = union | each
-    return TypeAdapter(Annotated[union, Field(discriminator="type")] if len(types) > 1 else union)
+    if len(types) > 1:
+        # mypy cannot follow a union that is put together at run time.
+        union = Annotated.__class_getitem__((union, Field(discriminator="type")))  # type: ignore[attr-defined]
+    return TypeAdapter(union)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Literal
 from uuid import UUID
 
+from pydantic import Field
+
 from common.contracts.base import Json, Message, PayloadReference, Request
 
 
@@ -23,7 +25,7 @@ class StartExecution(Request):
 
     input: Json = None
     input_ref: PayloadReference | None = None
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = Field(default_factory=dict)
     route: str = "executions"
     idempotency_key: str
     fingerprint: str = ""

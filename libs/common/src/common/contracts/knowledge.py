@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from common.contracts.base import Json, PayloadReference, Request
 
 
 class CreateCollection(Request):
     type: Literal["collection.create.v1"] = "collection.create.v1"
     name: str
-    settings: dict[str, Json] = {}
+    settings: dict[str, Json] = Field(default_factory=dict)
 
 
 class DeleteCollection(Request):
@@ -23,7 +25,7 @@ class AddDocuments(Request):
 
     type: Literal["documents.add.v1"] = "documents.add.v1"
     collection: str
-    documents: list[dict[str, Json]] = []
+    documents: list[dict[str, Json]] = Field(default_factory=list)
     """`{id?, title?, text, mediaType?, metadata?}` each; or, when large, the same list under `documents_ref`."""
 
     documents_ref: PayloadReference | None = None

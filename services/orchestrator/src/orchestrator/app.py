@@ -1,0 +1,239 @@
+"""Wiring: the only module of the orchestrator that knows every adapter."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import asyncpg
+
+from common.errors import ConfigurationError
+from common.evaluation import EvaluationPool
+from common.health import database_check, migrations_check, serve_health
+from common.lifecycle import background, run_until_signalled
+from common.postgres import create_pool, load_queries
+from common.serving.failpoints import failpoint
+from common.settings import OrchestratorSettings
+from common.streams.connection import REDIS_ERRORS, Link
+from common.streams.publisher import Publisher
+from orchestrator.accepting import Accepting
+from orchestrator.administration import Administration
+from orchestrator.advance import Advance
+from orchestrator.assemble import Installation
+from orchestrator.bus import RedisBus
+from orchestrator.committing import Committing
+from orchestrator.condemning import Condemning
+from orchestrator.deciding import Deciding
+from orchestrator.definitions import Definitions
+from orchestrator.dispatcher import Dispatcher
+from orchestrator.evaluating import GuardedEvaluator
+from orchestrator.generation import Generation
+from orchestrator.intake import Intake
+from orchestrator.live import LiveExecutions
+from orchestrator.notes import Notes
+from orchestrator.recovery import Recovery
+from orchestrator.redis_view import RedisGeneration, RedisQueues, refuse_evicting_redis
+from orchestrator.storage.administration import DeadLetters, PostgresAdministration, PostgresTasks
+from orchestrator.storage.executions import PostgresStore
+from orchestrator.storage.installation import (
+    DatabaseClock,
+    InstalledFunctions,
+    PostgresDefinitions,
+    PostgresLimits,
+)
+from orchestrator.storage.sweeps import PostgresSweeps
+from orchestrator.sweeps import Sweeps
+from orchestrator.upkeep import Upkeep
+from orchestrator.windows import QueueWindows
+from workflow.core.turn import Limits
+
+FAILPOINTS = (
+    "orchestrator-before-commit",
+    "orchestrator-after-commit",
+    "orchestrator-after-publish",
+)
+
+
+def instance_name() -> str:
+    """Stable over restarts where the platform gives a name: a restarted replica finds its own pending entries first."""
+    return os.environ.get("INSTANCE") or f"{socket.gethostname()}-{os.getpid()}"
+
+
+class Orchestrator:
+    """One replica: everything connected, nothing running yet."""
+
+    def __init__(
+        self,
+        settings: OrchestratorSettings,
+        pool: asyncpg.Pool[asyncpg.Record],
+        installation: Installation,
+        clock: DatabaseClock,
+    ) -> None:
+        self.settings = settings
+        self.pool = pool
+        self.instance = instance_name()
+        url = settings.redis_dsn
+        self.links = [
+            Link(url, timeout_s=timeout_s, name=self.instance) for timeout_s in (5.0, 10.0, 5.0)
+        ]
+        writer, reader, control = self.links
+        self.control = control
+        self.evaluation = EvaluationPool()
+        bus = RedisBus(
+            Publisher(writer), cancel_mark_ms=int(settings.task_lease.total_seconds() * 4000)
+        )
+        definitions = Definitions(PostgresDefinitions(pool, InstalledFunctions()))
+        store, sweep_store = PostgresStore(pool), PostgresSweeps(pool)
+        limits = PostgresLimits(pool, default=settings.max_concurrent_executions)
+        windows = QueueWindows(settings.queue_window)
+        live = LiveExecutions(store, definitions)
+        self.committing = Committing(
+            store=store,
+            clock=clock,
+            windows=windows,
+            definitions=definitions,
+            installation=installation,
+        )
+        advance = Advance(
+            store=store,
+            bus=bus,
+            live=live,
+            accepting=Accepting(store=store, clock=clock, definitions=definitions, limits=limits),
+            deciding=Deciding(
+                store=store,
+                evaluator=GuardedEvaluator(self.evaluation),
+                clock=clock,
+                limits=_limits(settings),
+            ),
+            committing=self.committing,
+            failpoint=failpoint(settings.kwe_failpoint, FAILPOINTS),
+        )
+        dead_letters = DeadLetters(pool)
+        condemning = Condemning(
+            store=store, dead_letters=dead_letters, live=live, bus=bus, clock=clock
+        )
+        self.dispatcher = Dispatcher(
+            advance,
+            now_ms=clock.now_ms,
+            set_aside=condemning.set_aside,
+            on_freed=self._on_freed,
+        )
+        sweeps = Sweeps(
+            store=sweep_store,
+            bus=bus,
+            queues=RedisQueues(control),
+            windows=windows,
+            installation=installation,
+        )
+        self.recovery = Recovery(
+            store=sweep_store,
+            key=RedisGeneration(control),
+            bus=bus,
+            sweeps=sweeps,
+            generation=installation.generation,
+        )
+        self.intake = Intake(
+            link=reader,
+            instance=self.instance,
+            dispatcher=self.dispatcher,
+            notes=Notes(PostgresTasks(pool), bus),
+            administration=Administration(PostgresAdministration(pool), bus),
+            dead_letters=dead_letters,
+            bus=bus,
+            on_lost=self._on_lost,
+        )
+        self.upkeep = Upkeep(
+            pool=pool,
+            link=control,
+            instance=self.instance,
+            installation=installation,
+            intake=self.intake,
+            dispatcher=self.dispatcher,
+            committing=self.committing,
+            definitions=definitions,
+            sweeps=sweeps,
+            store=sweep_store,
+            recovery=self.recovery,
+            limits=limits,
+            windows=windows,
+            clock=clock,
+        )
+
+    def _on_freed(self, organizations: set[UUID]) -> None:
+        self.upkeep.on_freed(organizations)
+
+    async def _on_lost(self) -> None:
+        """A group had to be made: on an installation that ran before, its stream was lost."""
+        self.recovery.suspects_loss = True
+
+    async def close(self) -> None:
+        await self.evaluation.stop()
+        for link in self.links:
+            await link.close()
+
+
+def _limits(settings: OrchestratorSettings) -> Limits:
+    return Limits(
+        retry_attempts_max=settings.max_retry_attempts or None,
+        duration_ms_max=settings.max_workflow_duration_ms or None,
+    )
+
+
+async def _installation(
+    pool: asyncpg.Pool[asyncpg.Record], settings: OrchestratorSettings
+) -> Installation:
+    queries = load_queries("orchestrator.storage.sql", "installation.sql")
+    try:
+        row = await pool.fetchrow(queries["installation"])
+    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError) as error:
+        raise ConfigurationError("The database has no tables yet: run `kwe migrate`.") from error
+    assert row is not None
+    return Installation(
+        row["partitions"], settings.events_max_length, Generation(row["redis_generation"])
+    )
+
+
+@asynccontextmanager
+async def orchestrator(settings: OrchestratorSettings) -> AsyncGenerator[Orchestrator]:
+    """A running replica. Leaving the block drains it: no new work, batches under way are stored and published."""
+    pool = await create_pool(settings, application_name="kwe-orchestrator")
+    try:
+        clock = DatabaseClock()
+        await clock.synchronise(pool)
+        service = Orchestrator(settings, pool, await _installation(pool, settings), clock)
+        try:
+            await _join(service)
+            async with service.dispatcher.running(), background(service.upkeep.run()):
+                async with background(service.intake.run()):
+                    yield service
+                await service.upkeep.leave()
+        finally:
+            await service.close()
+    finally:
+        await pool.close()
+
+
+async def _join(service: Orchestrator) -> None:
+    try:
+        await refuse_evicting_redis(service.control)
+        await service.recovery.is_needed()
+        await service.upkeep.join()
+    except REDIS_ERRORS as error:
+        raise ConfigurationError(f"Redis cannot be reached at REDIS_URL: {error}") from error
+
+
+async def run(settings: OrchestratorSettings) -> None:
+    pool = await create_pool(
+        settings, application_name="kwe-orchestrator-health", min_size=1, max_size=1
+    )
+    checks = {"database": database_check(pool), "migrations": migrations_check(pool)}
+    async with serve_health("orchestrator", settings, checks) as health:
+        await run_until_signalled(
+            orchestrator(settings),
+            grace_seconds=settings.shutdown_grace.total_seconds(),
+            on_draining=health.start_draining,
+        )
+    await pool.close()

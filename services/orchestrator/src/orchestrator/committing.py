@@ -1,0 +1,241 @@
+"""Storing what was decided: the rows of a batch, in one transaction, and again without those that lost a race."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import structlog
+
+from common.contracts.executions import ContinueExecution
+from orchestrator import assemble
+from orchestrator.accepting import key_of
+from orchestrator.answers import answer_decided
+from orchestrator.assemble import Installation, NewChild, child_id_of
+from orchestrator.definitions import Definitions
+from orchestrator.deliveries import Delivery, Group, Live, ObligationBroken, TimerDue
+from orchestrator.notices import Notices
+from orchestrator.ports import Clock, DataRefused, Facts, Lost, Store, Windows, Write
+from orchestrator.publications import Owed, new_publication_id
+from workflow.core.effects import OpenWait, WaitKind
+
+log = structlog.get_logger()
+
+CONFIGURATION_ERROR = "https://open-workflow-specification.org/spec/1.0.0/errors/configuration"
+
+
+@dataclass(slots=True)
+class Assembled:
+    """The rows of a batch, what it owes the streams, and what this process must remember to do."""
+
+    groups: list[Group]
+    write: Write = field(default_factory=Write)
+    owed: Owed = field(default_factory=Owed)
+    follow_ups: list[Delivery] = field(default_factory=list)
+    alarms: list[tuple[int, Delivery]] = field(default_factory=list)
+    freed: set[UUID] = field(default_factory=set)
+    """Organisations in which an execution ended: one that waits for admission may begin."""
+
+
+@dataclass(slots=True)
+class Committed:
+    """How the groups of a batch fared."""
+
+    parts: list[Assembled] = field(default_factory=list)
+    beaten: list[Group] = field(default_factory=list)
+    """Somebody else advanced these: decide again."""
+
+    taken: list[Group] = field(default_factory=list)
+    """Starts whose idempotency key was used before."""
+
+    refused: list[Group] = field(default_factory=list)
+    """PostgreSQL does not take what these want to store."""
+
+
+class Committing:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        windows: Windows,
+        definitions: Definitions,
+        installation: Installation,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._windows = windows
+        self._definitions = definitions
+        self._installation = installation
+        self._notices = Notices(store, installation)
+        self._paid: list[UUID] = []
+
+    def pay(self, publication: UUID) -> None:
+        """The entries of this publication are out: a later batch deletes its row."""
+        self._paid.append(publication)
+
+    @property
+    def unpaid_deletions(self) -> bool:
+        return bool(self._paid)
+
+    async def delete_paid(self) -> None:
+        """Delete paid publications now, because no batch came along to do it."""
+        write = Write(paid=list(self._paid))
+        await self._store.commit(write)
+        self._forget_paid(write)
+
+    async def commit(self, groups: Sequence[Group], *, answers: Owed) -> Committed:
+        """Store the turns of `groups`; `answers` are replies that go with the first transaction. Raises `StoreAway`."""
+        outcome = Committed()
+        await self._commit(list(groups), answers, outcome)
+        return outcome
+
+    async def _commit(self, groups: list[Group], answers: Owed, outcome: Committed) -> None:
+        while True:
+            assembled = await self._assemble(groups, answers)
+            try:
+                await self._store.commit(assembled.write)
+            except Lost as lost:
+                losers = [group for group in groups if group.execution_id in lost.executions]
+                (outcome.taken if lost.keys_taken else outcome.beaten).extend(losers)
+                groups = [group for group in groups if group.execution_id not in lost.executions]
+                continue
+            except DataRefused as refused:
+                await self._commit_apart(groups, answers, outcome, refused)
+                return
+            self._forget_paid(assembled.write)
+            outcome.parts.append(assembled)
+            return
+
+    async def _commit_apart(
+        self, groups: list[Group], answers: Owed, outcome: Committed, refused: DataRefused
+    ) -> None:
+        """Bisect, so that one execution that cannot be stored never blocks its neighbours."""
+        if len(groups) <= 1:
+            for group in groups:
+                log.error("turn_refused", execution_id=str(group.execution_id), reason=str(refused))
+            outcome.refused.extend(groups)
+            if answers.is_noted or answers.done:
+                await self._commit([], answers, outcome)
+            return
+        middle = len(groups) // 2
+        await self._commit(groups[:middle], answers, outcome)
+        await self._commit(groups[middle:], Owed(), outcome)
+
+    def _forget_paid(self, write: Write) -> None:
+        deleted = set(write.paid)
+        self._paid = [each for each in self._paid if each not in deleted]
+
+    async def _assemble(self, groups: Sequence[Group], answers: Owed) -> Assembled:
+        assembled = Assembled(list(groups))
+        assembled.owed.extend(answers)
+        for group in groups:
+            await self._add(group, assembled)
+        if assembled.owed.is_noted:
+            assembled.write.publication = new_publication_id()
+            assembled.write.publication_body = assembled.owed.note()
+        assembled.write.paid = list(self._paid)
+        return assembled
+
+    async def _add(self, group: Group, assembled: Assembled) -> None:
+        live = group.live
+        assert live is not None
+        assembled.owed.done.extend(group.entries)
+        group.replies.clear()
+        if group.start is not None and not live.may_start:
+            self._add_pending(group, live, assembled)
+        elif group.result is not None:
+            if group.result.changed:
+                await self._add_turn(group, live, assembled)
+            answer_decided(group)
+        for stream, reply in group.replies:
+            assembled.owed.add_reply(stream, reply)
+
+    def _add_pending(self, group: Group, live: Live, assembled: Assembled) -> None:
+        start = group.start
+        assert start is not None
+        assemble.add_pending(
+            assembled.write,
+            live.facts,
+            group.input_raw,
+            start.labels,
+            self._installation,
+            admitted=False,
+        )
+        assembled.write.idempotency.append(key_of(group))
+        answer_decided(group)
+        assembled.freed.add(live.facts.organization_id)
+
+    async def _add_turn(self, group: Group, live: Live, assembled: Assembled) -> None:
+        result = group.result
+        assert result is not None
+        write, owed, effects = assembled.write, assembled.owed, result.effects
+        write.extend(assemble.write_turn(live, result, self._installation, expected=live.version))
+        if group.start is not None and live.version < 0:
+            write.executions.append(
+                assemble.new_execution(live.facts, group.input_raw, group.start.labels, effects)
+            )
+            write.idempotency.append(key_of(group))
+        if live.version == 0:
+            write.closed.append((group.execution_id, assemble.START_KEY))
+        assemble.add_tasks(
+            write, owed, live.facts, effects, installation=self._installation, windows=self._windows
+        )
+        for wait in effects.opened:
+            await self._add_wait(wait, live.facts, assembled)
+        assemble.add_events(owed, live.facts, result, self._installation)
+        await self._notices.add(owed, live.facts, effects)
+        if effects.phase is not None and effects.phase.is_final:
+            assembled.freed.add(live.facts.organization_id)
+
+    async def _add_wait(self, wait: OpenWait, facts: Facts, assembled: Assembled) -> None:
+        if wait.child is not None:
+            child = await self._child(wait, facts)
+            assemble.add_child(assembled.write, assembled.owed, facts, child, self._installation)
+            if child.facts is None and wait.child.awaited:
+                assembled.follow_ups.append(Delivery(_no_definition(wait, facts)))
+        elif wait.kind is WaitKind.CONTINUE:
+            assembled.follow_ups.append(Delivery(_go_on(facts)))
+        elif wait.kind is WaitKind.TIMER and wait.due_at is not None:
+            assembled.alarms.append((wait.due_at, Delivery(TimerDue(facts.execution_id, wait.key))))
+
+    async def _child(self, wait: OpenWait, parent: Facts) -> NewChild:
+        assert wait.child is not None
+        child_id = child_id_of(parent.execution_id, wait.key, self._clock.now_ms())
+        definition = await self._definitions.to_start(
+            parent.organization_id,
+            f"{wait.child.namespace}/{wait.child.name}",
+            wait.child.version,
+        )
+        if definition is None:
+            return NewChild(wait, child_id, None)
+        facts = Facts(
+            child_id,
+            parent.organization_id,
+            definition.workflow_id,
+            definition.version,
+            definition.semver,
+            parent.traceparent,
+            parent.execution_id,
+            wait.key if wait.child.awaited else None,
+        )
+        return NewChild(wait, child_id, facts)
+
+
+def _go_on(facts: Facts) -> ContinueExecution:
+    return ContinueExecution(organization_id=facts.organization_id, execution_id=facts.execution_id)
+
+
+def _no_definition(wait: OpenWait, facts: Facts) -> ObligationBroken:
+    assert wait.child is not None
+    return ObligationBroken(
+        facts.execution_id,
+        wait.key,
+        {
+            "type": CONFIGURATION_ERROR,
+            "status": 400,
+            "title": "Unknown workflow",
+            "detail": f"There is no workflow {wait.child.namespace}/{wait.child.name} {wait.child.version}; register it first.",
+        },
+    )

@@ -1,0 +1,78 @@
+"""Setting aside an execution that cannot be advanced: its messages are kept, and it faults with the reason.
+
+One that merely waited would be stuck without anybody knowing; this one is finished, and says why.
+"""
+
+from __future__ import annotations
+
+import orjson
+import structlog
+
+from common import metrics
+from common.contracts.base import Request
+from orchestrator.answers import refuse
+from orchestrator.deliveries import Group
+from orchestrator.live import LiveExecutions
+from orchestrator.notes import RUNTIME_ERROR
+from orchestrator.ports import Bus, Clock
+from orchestrator.publications import Owed
+from orchestrator.storage.administration import DeadLetters
+from orchestrator.storage.executions import PostgresStore
+
+log = structlog.get_logger()
+
+
+class Condemning:
+    def __init__(
+        self,
+        *,
+        store: PostgresStore,
+        dead_letters: DeadLetters,
+        live: LiveExecutions,
+        bus: Bus,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._dead_letters = dead_letters
+        self._live = live
+        self._bus = bus
+        self._clock = clock
+
+    async def set_aside(self, group: Group) -> None:
+        """Keep the messages as dead letters, fault the execution, answer whoever asked. Raises `StoreAway`."""
+        log.error("execution_set_aside", execution_id=str(group.execution_id))
+        metrics.DEAD_LETTERS.labels(reason="poisoned").inc()
+        self._live.forget([group.execution_id])
+        organization_id = group.live.facts.organization_id if group.live is not None else None
+        for delivery in group.deliveries:
+            if delivery.entry is not None:
+                await self._dead_letters.add(
+                    stream=delivery.entry.stream,
+                    entry=delivery.entry.raw,
+                    reason="poisoned",
+                    detail="The execution could not be advanced with this message.",
+                    organization_id=organization_id,
+                    execution_id=group.execution_id,
+                )
+        error = {
+            "type": RUNTIME_ERROR,
+            "status": 500,
+            "title": "The engine could not advance this execution",
+            "detail": "Its messages are kept as dead letters. An operator finds the cause in the orchestrator's log.",
+        }
+        event = {"type": "workflow.faulted", "at": self._clock.now_ms(), "error": error}
+        await self._store.condemn(group.execution_id, orjson.dumps([event]), orjson.dumps(error))
+        await self._answer(group)
+
+    async def _answer(self, group: Group) -> None:
+        owed = Owed()
+        for delivery in group.deliveries:
+            if isinstance(delivery.message, Request):
+                reply = refuse(
+                    delivery.message,
+                    422,
+                    "cannot_be_stored",
+                    "PostgreSQL does not take this request's data, or the engine cannot process it.",
+                )
+                owed.add_reply(delivery.message.reply_to, reply)
+        await self._bus.publish(owed.direct, [], group.entries)

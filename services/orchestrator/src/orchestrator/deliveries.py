@@ -1,0 +1,190 @@
+"""What a batch is made of: delivered messages, grouped by the execution they speak of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import orjson
+
+from common.contracts.base import PayloadReference
+from common.contracts.executions import (
+    CancelExecution,
+    ChildClosed,
+    ContinueExecution,
+    ResumeExecution,
+    StartExecution,
+    SuspendExecution,
+)
+from common.contracts.replies import Reply
+from common.contracts.tasks import TaskFailed, TaskSucceeded
+from common.streams.consumer import Entry
+from orchestrator.definitions import Definition
+from orchestrator.ports import Closed, Facts
+from workflow.core import messages as core
+from workflow.core.state import State
+from workflow.core.turn import TurnResult
+from workflow.core.values import Reference, Value
+
+
+@dataclass(frozen=True, slots=True)
+class TimerDue:
+    """A durable instant has come; found by a sweep or a local alarm, never sent."""
+
+    execution_id: UUID
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObligationBroken:
+    """A wait that can never be satisfied: its task or child must fault."""
+
+    execution_id: UUID
+    key: str
+    error: dict[str, object]
+    retryable: bool = False
+
+
+ExecutionMessage = (
+    StartExecution
+    | TaskSucceeded
+    | TaskFailed
+    | CancelExecution
+    | SuspendExecution
+    | ResumeExecution
+    | ContinueExecution
+    | ChildClosed
+    | TimerDue
+    | ObligationBroken
+)
+CONTROLS = (CancelExecution, SuspendExecution, ResumeExecution)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    message: ExecutionMessage
+    entry: Entry | None = None
+    """None for what this process told itself; there is nothing to acknowledge then."""
+
+
+@dataclass(slots=True)
+class Live:
+    """An unfinished execution in memory. Its turns change `state` in place; a lost write discards it."""
+
+    facts: Facts
+    definition: Definition
+    state: State
+    version: int
+    """What PostgreSQL has; -1 before the row exists."""
+
+    may_start: bool = True
+
+
+@dataclass(slots=True)
+class Group:
+    """Everything a batch knows about one execution."""
+
+    execution_id: UUID
+    deliveries: list[Delivery]
+    live: Live | None = None
+    closed_children: dict[UUID, Closed] = field(default_factory=dict)
+    result: TurnResult | None = None
+    replies: list[tuple[str, Reply]] = field(default_factory=list)
+    refusals: list[tuple[str, Reply]] = field(default_factory=list)
+    turned_away: list[Delivery] = field(default_factory=list)
+    """Controls of other organisations; answered as if there were nothing here."""
+
+    input_raw: bytes = b"null"
+    """For a start: the workflow's raw input as JSON."""
+
+    def read_input(self, bodies: dict[str, bytes]) -> None:
+        """Set `input_raw` from the start itself, or from the body it refers to."""
+        start = self.start
+        if start is None:
+            return
+        if start.input_ref is not None:
+            self.input_raw = bodies.get(str(start.input_ref.id), b"null")
+        else:
+            self.input_raw = orjson.dumps({} if start.input is None else start.input)
+
+    @property
+    def start(self) -> StartExecution | None:
+        if not self.deliveries:
+            return None
+        first = self.deliveries[0].message
+        return first if isinstance(first, StartExecution) else None
+
+    @property
+    def entries(self) -> list[Entry]:
+        return [each.entry for each in self.deliveries if each.entry is not None]
+
+
+def group_by_execution(deliveries: Iterable[Delivery]) -> list[Group]:
+    """One group an execution, messages in order of arrival, a start first."""
+    groups: dict[UUID, Group] = {}
+    for delivery in deliveries:
+        group = groups.get(delivery.message.execution_id)
+        if group is None:
+            groups[delivery.message.execution_id] = Group(delivery.message.execution_id, [delivery])
+        elif isinstance(delivery.message, StartExecution):
+            group.deliveries.insert(0, delivery)
+        else:
+            group.deliveries.append(delivery)
+    return list(groups.values())
+
+
+def value_of(json: object, reference: PayloadReference | None) -> Value:
+    if reference is None:
+        return Value(json)
+    return Value.of_reference(Reference(str(reference.id), reference.size))
+
+
+def to_core(message: ExecutionMessage, group: Group) -> core.Message | None:
+    """The message in the core's words; None when there is nothing to tell it."""
+    match message:
+        case TaskSucceeded():
+            return core.TaskCompleted(
+                message.key,
+                value_of(message.output, message.output_ref),
+                message.worker,
+                message.started_at_ms,
+                message.usage,
+            )
+        case TaskFailed():
+            return core.TaskFailed(
+                message.key,
+                message.error,
+                message.retry_after_ms,
+                message.retryable,
+                message.worker,
+                message.started_at_ms,
+            )
+        case TimerDue():
+            return core.TimerFired(message.key)
+        case ContinueExecution():
+            return core.Continue()
+        case CancelExecution():
+            return core.Cancel(message.reason)
+        case SuspendExecution():
+            return core.Suspend(message.reason)
+        case ResumeExecution():
+            return core.Resume()
+        case ChildClosed():
+            return _child_closed(message, group)
+        case ObligationBroken():
+            return core.Fault(message.key, dict(message.error))
+        case StartExecution():
+            return None
+
+
+def _child_closed(message: ChildClosed, group: Group) -> core.ChildClosed | None:
+    closed = group.closed_children.get(message.child_id)
+    if closed is None:
+        return None
+    return core.ChildClosed(
+        message.key,
+        closed.status,
+        Value.of_bytes(closed.output) if closed.output is not None else Value(),
+        Value.of_bytes(closed.error).json if closed.error is not None else None,
+    )

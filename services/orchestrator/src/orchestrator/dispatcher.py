@@ -1,0 +1,200 @@
+"""Deliveries in, batches out: what arrives while a batch is being stored makes up the next one.
+
+An execution is in at most one batch of this process at a time; messages for one that is being stored wait for it.
+Two batches may be under way, so that deciding one overlaps with PostgreSQL storing the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import structlog
+
+from common import metrics
+from orchestrator.advance import Advance, Outcome
+from orchestrator.deciding import Undecided
+from orchestrator.deliveries import Delivery, Group
+from orchestrator.ports import StoreAway
+
+log = structlog.get_logger()
+
+BATCH_MAX = 256
+BATCHES_IN_FLIGHT = 2
+PENDING_MAX = 2048
+"""Readers pause above this many undecided deliveries."""
+
+POISON_TRIES = 3
+"""An execution whose turn fails this often, alone, is set aside."""
+
+ALARM_AHEAD_MS = 60_000
+"""Timers due later than this are left to the sweep."""
+
+
+class Dispatcher:
+    def __init__(
+        self,
+        advance: Advance,
+        *,
+        now_ms: Callable[[], int],
+        set_aside: Callable[[Group], Awaitable[None]],
+        on_freed: Callable[[set[UUID]], None],
+    ) -> None:
+        self._advance = advance
+        self._now_ms = now_ms
+        self._set_aside = set_aside
+        self._on_freed = on_freed
+        self._pending: deque[Delivery] = deque()
+        self._busy: set[UUID] = set()
+        self._blocked: dict[UUID, list[Delivery]] = {}
+        self._failures: Counter[UUID] = Counter()
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._slots = BATCHES_IN_FLIGHT
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def feed(self, deliveries: Iterable[Delivery]) -> None:
+        self._pending.extend(deliveries)
+        if self._pending:
+            self._wake.set()
+        if len(self._pending) >= PENDING_MAX:
+            self._room.clear()
+
+    async def room(self) -> None:
+        """Wait until there is room for more deliveries."""
+        await self._room.wait()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Store batches for as long as the block lasts; leaving waits for those under way."""
+        runner = asyncio.create_task(self._run(), name="dispatcher")
+        try:
+            yield
+        finally:
+            runner.cancel()
+            await asyncio.gather(runner, return_exceptions=True)
+            while self._tasks:
+                await asyncio.wait(self._tasks)
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._pending and self._slots > 0:
+                batch = self._take()
+                if not batch:
+                    break
+                self._slots -= 1
+                self._start(self._store(batch))
+
+    def _take(self) -> list[Delivery]:
+        """The next batch: deliveries of executions that are in no batch now."""
+        batch: list[Delivery] = []
+        taken: set[UUID] = set()
+        while self._pending and len(batch) < BATCH_MAX:
+            delivery = self._pending.popleft()
+            execution_id = delivery.message.execution_id
+            if execution_id in self._busy:
+                self._blocked.setdefault(execution_id, []).append(delivery)
+            elif self._failures and execution_id in self._failures and (batch or taken):
+                # It failed before: it gets a batch of its own.
+                self._pending.appendleft(delivery)
+                break
+            else:
+                batch.append(delivery)
+                taken.add(execution_id)
+                if self._failures and execution_id in self._failures:
+                    break
+        self._busy |= taken
+        if len(self._pending) < PENDING_MAX:
+            self._room.set()
+        return batch
+
+    def _start(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        assert isinstance(task, asyncio.Task)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("batch_failed", exc_info=task.exception())
+
+    async def _store(self, batch: list[Delivery]) -> None:
+        ids = {delivery.message.execution_id for delivery in batch}
+        try:
+            outcome = await self._persist(batch)
+            ids -= {each.group.execution_id for each in outcome.undecided}
+            await self._follow(outcome)
+            for undecided in outcome.undecided:
+                self._start(self._finish(undecided))
+        finally:
+            self._slots += 1
+            self._release(ids)
+
+    async def _persist(self, batch: list[Delivery]) -> Outcome:
+        """Store the batch, for as long as PostgreSQL is away: nothing is lost meanwhile, and readers pause."""
+        pause_s = 0.1
+        started = time.perf_counter()
+        while True:
+            try:
+                outcome = await self._advance.process(batch)
+            except StoreAway as error:
+                log.warning("database_away", error=str(error))
+                await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311
+                pause_s = min(pause_s * 2, 2.0)
+                continue
+            metrics.BATCH_SIZE.observe(len(batch))
+            metrics.BATCH_SECONDS.labels(stage="whole").observe(time.perf_counter() - started)
+            return outcome
+
+    async def _finish(self, undecided: Undecided) -> None:
+        group = undecided.group
+        try:
+            outcome = await self._advance.finish(undecided)
+            await self._follow(outcome)
+        except StoreAway:
+            self.feed(group.deliveries)
+        except Exception:
+            log.exception("evaluation_failed", execution_id=str(group.execution_id))
+            await self._poisoned(group)
+        finally:
+            self._release({group.execution_id})
+
+    async def _follow(self, outcome: Outcome) -> None:
+        self.feed(outcome.follow_ups)
+        loop = asyncio.get_running_loop()
+        now_ms = self._now_ms()
+        for due_ms, delivery in outcome.alarms:
+            if due_ms - now_ms < ALARM_AHEAD_MS:
+                loop.call_later(max(due_ms - now_ms, 0) / 1000, self.feed, [delivery])
+        if outcome.freed:
+            self._on_freed(outcome.freed)
+        for group in outcome.poisoned:
+            await self._poisoned(group)
+
+    async def _poisoned(self, group: Group) -> None:
+        self._failures[group.execution_id] += 1
+        if self._failures[group.execution_id] < POISON_TRIES:
+            self.feed(group.deliveries)
+            return
+        del self._failures[group.execution_id]
+        try:
+            await self._set_aside(group)
+        except StoreAway:
+            self.feed(group.deliveries)
+
+    def _release(self, ids: set[UUID]) -> None:
+        self._busy -= ids
+        for execution_id in ids:
+            blocked = self._blocked.pop(execution_id, None)
+            if blocked:
+                self._pending.extendleft(reversed(blocked))
+        self._wake.set()

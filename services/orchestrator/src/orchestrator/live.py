@@ -1,0 +1,85 @@
+"""Unfinished executions in memory, so that a turn need not read what this process wrote a moment ago.
+
+Safe without any lease: a write names the version it was decided on, and a stale one is refused. Whoever sees a write
+refused, or its outcome unknown, forgets the execution and reads it again.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from orchestrator.definitions import Definitions
+from orchestrator.deliveries import Group, Live
+from orchestrator.ports import Loaded, Store
+from workflow.core.snapshot import decode
+from workflow.core.state import State, new_state
+
+LIVE_MAX = 20_000
+"""Executions kept; at a few kilobytes each this stays below 100 MB."""
+
+
+class LiveExecutions:
+    def __init__(self, store: Store, definitions: Definitions, *, capacity: int = LIVE_MAX) -> None:
+        self._store = store
+        self._definitions = definitions
+        self._capacity = capacity
+        self._live: OrderedDict[UUID, Live] = OrderedDict()
+
+    async def attach(self, groups: Sequence[Group]) -> None:
+        """Give every group its execution; those that are finished or unknown stay without one."""
+        missing = []
+        for group in groups:
+            group.live = self._live.get(group.execution_id)
+            if group.live is None:
+                missing.append(group)
+        if not missing:
+            return
+        loaded = await self._store.load([group.execution_id for group in missing])
+        for group in missing:
+            found = loaded.get(group.execution_id)
+            if found is not None:
+                group.live = await self._revive(found)
+
+    async def _revive(self, loaded: Loaded) -> Live | None:
+        facts = loaded.facts
+        definition = await self._definitions.of_execution(
+            facts.organization_id, facts.workflow_id, facts.workflow_version
+        )
+        assert definition is not None, "a definition outlives its executions"
+        state: State
+        if loaded.snapshot:
+            state = decode(loaded.snapshot, definition.plan)
+        else:
+            state = new_state(
+                str(facts.execution_id),
+                namespace=definition.namespace,
+                name=definition.name,
+                version=definition.semver,
+            )
+        return Live(facts, definition, state, loaded.version, loaded.may_start)
+
+    def keep(self, groups: Iterable[Group]) -> None:
+        """Remember the executions of a committed batch at their new versions; let go of finished ones."""
+        for group in groups:
+            live, result = group.live, group.result
+            if live is None or result is None:
+                continue
+            if live.state.phase.is_final:
+                self._live.pop(group.execution_id, None)
+                continue
+            if result.changed:
+                live.version = result.sequence_to
+            if live.version > 0:
+                self._live[group.execution_id] = live
+                self._live.move_to_end(group.execution_id)
+        while len(self._live) > self._capacity:
+            self._live.popitem(last=False)
+
+    def forget(self, ids: Iterable[UUID]) -> None:
+        for execution_id in ids:
+            self._live.pop(execution_id, None)
+
+    def clear(self) -> None:
+        self._live.clear()

@@ -1,0 +1,41 @@
+"""What PostgreSQL's errors mean to whoever was storing a batch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import asyncpg
+
+from common.postgres import is_retryable
+from orchestrator.ports import DataRefused, Lost, StoreAway
+
+CODE_BEATEN = "KW001"
+CODE_KEY_TAKEN = "KW002"
+
+
+@asynccontextmanager
+async def translated() -> AsyncGenerator[None]:
+    """Raise `Lost`, `DataRefused` or `StoreAway` for what asyncpg raised inside."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        raise _translate(error) from error
+    except (asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        raise StoreAway(str(error) or type(error).__name__) from error
+    except (ValueError, asyncpg.exceptions.DataError) as error:
+        raise DataRefused(str(error)) from error
+
+
+def _translate(error: asyncpg.PostgresError) -> Exception:
+    code = error.sqlstate or ""
+    if code in (CODE_BEATEN, CODE_KEY_TAKEN):
+        detail = getattr(error, "detail", None) or "[]"
+        return Lost([UUID(each) for each in json.loads(detail)], keys_taken=code == CODE_KEY_TAKEN)
+    if is_retryable(error):
+        return StoreAway(str(error))
+    if code[:2] in ("22", "23"):
+        return DataRefused(str(error))
+    return error

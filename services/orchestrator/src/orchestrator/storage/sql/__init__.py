@@ -1,0 +1,1 @@
+"""Queries, one file per concern, each named and explained where it is surprising."""

@@ -1,0 +1,153 @@
+-- name: owed_publications
+-- What some replica committed and did not get to publish. SKIP LOCKED: several sweepers share the work.
+SELECT id, body FROM workflow.publications
+WHERE created_at < now() - make_interval(secs => $1)
+ORDER BY created_at
+LIMIT $2
+FOR UPDATE SKIP LOCKED;
+
+-- name: delete_publications
+DELETE FROM workflow.publications WHERE id = ANY ($1::uuid[]);
+
+-- name: history_of
+-- History rows with what is needed to make public events of them.
+SELECT history.execution_id, history.seq_from, history.events,
+       execution.organization_id, execution.workflow_id, execution.workflow_version, execution.semver,
+       execution.traceparent, execution.parent_id, execution.parent_key, execution.id
+FROM unnest($1::uuid[], $2::integer[], $3::integer[]) AS owed (execution_id, seq_from, seq_to)
+JOIN workflow.history AS history
+  ON history.execution_id = owed.execution_id AND history.seq_from BETWEEN owed.seq_from AND owed.seq_to
+JOIN workflow.workflow_executions AS execution ON execution.id = owed.execution_id
+ORDER BY history.execution_id, history.seq_from;
+
+-- name: recent_history
+-- Turns of the last while, page by page, for publishing again after Redis was lost.
+SELECT history.execution_id, history.seq_from, history.events,
+       execution.organization_id, execution.workflow_id, execution.workflow_version, execution.semver,
+       execution.traceparent, execution.parent_id, execution.parent_key, execution.id
+FROM workflow.history AS history
+JOIN workflow.workflow_executions AS execution ON execution.id = history.execution_id
+WHERE history.at > now() - make_interval(secs => $1)
+  AND (history.execution_id, history.seq_from) > ($2, $3)
+ORDER BY history.execution_id, history.seq_from
+LIMIT $4;
+
+-- name: published_bodies
+-- The requests of these tasks, if they are still wanted.
+SELECT wait.execution_id, wait.key, wait.queue, wait.body
+FROM unnest($1::uuid[], $2::text[]) AS owed (execution_id, key)
+JOIN workflow.waits AS wait USING (execution_id, key)
+WHERE wait.published AND wait.started_by IS NULL;
+
+-- name: published_tasks
+-- Every task that should be in a stream, page by page.
+SELECT execution_id, key, queue, body
+FROM workflow.waits
+WHERE published AND started_by IS NULL AND (execution_id, key) > ($1, $2)
+ORDER BY execution_id, key
+LIMIT $3;
+
+-- name: take_ready
+-- Room in a queue's window, shared round-robin among organisations: first everybody's oldest task, then their second.
+WITH turn AS (
+    SELECT execution_id, key,
+           row_number() OVER (PARTITION BY organization_id ORDER BY opened_at, execution_id, key) AS place
+    FROM workflow.waits
+    WHERE queue = $1 AND published = false
+    ORDER BY place, opened_at
+    LIMIT $2
+), chosen AS (
+    SELECT wait.execution_id, wait.key
+    FROM turn JOIN workflow.waits AS wait USING (execution_id, key)
+    WHERE wait.published = false
+    ORDER BY wait.execution_id, wait.key
+    FOR UPDATE OF wait SKIP LOCKED
+)
+UPDATE workflow.waits AS wait
+SET published = true, expected_by = now() + make_interval(secs => $3)
+FROM chosen
+WHERE wait.execution_id = chosen.execution_id AND wait.key = chosen.key
+RETURNING wait.execution_id, wait.key, wait.queue, wait.body;
+
+-- name: ready_queues
+SELECT queue, count(*) AS waiting FROM workflow.waits WHERE published = false GROUP BY queue;
+
+-- name: due
+-- Timers whose instant has come, in these partitions. A suspended execution keeps them until it is resumed.
+SELECT wait.execution_id, wait.organization_id, wait.key, wait.kind
+FROM workflow.waits AS wait
+WHERE wait.partition = ANY ($1::smallint[])
+  AND wait.due_at <= now() - make_interval(secs => $2)
+  AND NOT EXISTS (
+      SELECT FROM workflow.waits AS held
+      WHERE held.execution_id = wait.execution_id AND held.kind = 'suspended'
+  )
+ORDER BY wait.due_at
+LIMIT $3;
+
+-- name: overdue_tasks
+-- Published tasks of which nothing was heard by the time expected. The answer moves the time on, so that replicas
+-- take turns and nothing is done twice at once.
+WITH late AS (
+    SELECT execution_id, key FROM workflow.waits
+    WHERE published AND expected_by < now()
+    ORDER BY execution_id, key
+    LIMIT $1
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE workflow.waits AS wait
+SET expected_by = now() + make_interval(secs => $2)
+FROM late
+WHERE wait.execution_id = late.execution_id AND wait.key = late.key
+RETURNING wait.execution_id, wait.organization_id, wait.key, wait.queue, wait.body, wait.started_by,
+          (extract(epoch FROM wait.opened_at) * 1000)::bigint AS opened_ms;
+
+-- name: closed_children
+-- Children that ended while their parent still waits: the notice was lost.
+SELECT wait.execution_id, wait.organization_id, wait.key, wait.child_id
+FROM workflow.waits AS wait
+JOIN workflow.workflow_executions AS child ON child.id = wait.child_id
+WHERE wait.kind = 'child' AND child.finished_at < now() - make_interval(secs => $1)
+LIMIT $2;
+
+-- name: missing_children
+-- Child waits whose child could not be created: no such workflow.
+SELECT wait.execution_id, wait.organization_id, wait.key
+FROM workflow.waits AS wait
+WHERE wait.kind = 'child' AND wait.opened_at < now() - make_interval(secs => $1)
+  AND NOT EXISTS (SELECT FROM workflow.workflow_executions AS child WHERE child.id = wait.child_id)
+LIMIT $2;
+
+-- name: abandoned_children
+-- Unfinished children of whom no wait speaks any more: their parent ended, or stopped waiting. They are cancelled.
+SELECT child.id, child.organization_id
+FROM workflow.workflow_executions AS child
+WHERE child.parent_id IS NOT NULL AND child.parent_key IS NOT NULL AND child.finished_at IS NULL
+  AND child.updated_at < now() - make_interval(secs => $1)
+  AND NOT EXISTS (SELECT FROM workflow.waits AS wait WHERE wait.child_id = child.id)
+LIMIT $2;
+
+-- name: orphans
+-- Promise 5 as a query: unfinished executions with no live reason. Young ones may be between two statements of ours.
+SELECT execution.id
+FROM workflow.workflow_executions AS execution
+WHERE execution.finished_at IS NULL
+  AND execution.updated_at < now() - make_interval(secs => $1)
+  AND NOT EXISTS (SELECT FROM workflow.waits AS wait WHERE wait.execution_id = execution.id)
+LIMIT $2;
+
+-- name: owed_count
+SELECT count(*) FROM workflow.publications WHERE created_at < now() - make_interval(secs => $1);
+
+-- name: forget_idempotency
+DELETE FROM workflow.idempotency WHERE expires_at < now();
+
+-- name: forget_payloads
+-- Bodies that were stored for a request which was never accepted, or whose document was taken over.
+DELETE FROM workflow.payloads AS payload
+WHERE payload.created_at < now() - interval '1 day'
+  AND payload.created_at > now() - interval '8 days'
+  AND NOT EXISTS (SELECT FROM workflow.workflow_executions AS owner WHERE owner.id = payload.owner_id);
+
+-- name: ensure_partitions
+SELECT workflow.ensure_partitions();

@@ -1,0 +1,199 @@
+"""All periodic repair of the orchestrator, in one place. Each round that fails is tried again at the next."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from common import metrics
+from common.contracts.executions import ContinueExecution
+from common.streams.connection import REDIS_ERRORS, Link
+from orchestrator.affinity import Membership, assign
+from orchestrator.assemble import Installation
+from orchestrator.committing import Committing
+from orchestrator.definitions import Definitions
+from orchestrator.deliveries import Delivery
+from orchestrator.dispatcher import Dispatcher
+from orchestrator.intake import Intake
+from orchestrator.paces import CLOCK_S, REFILL_S, SWEEP_S, TICK_S, TIDY_S
+from orchestrator.ports import StoreAway
+from orchestrator.recovery import Recovery
+from orchestrator.redis_view import say_database_is_reachable
+from orchestrator.storage.installation import DatabaseClock, PostgresLimits
+from orchestrator.storage.sweeps import PostgresSweeps
+from orchestrator.sweeps import OWED_AGE_S, Sweeps
+from orchestrator.windows import QueueWindows
+
+log = structlog.get_logger()
+
+ORPHAN_AGE_S = 60.0
+ORPHANS_MAX = 100
+SETTLE_S = 5.0
+"""After a loss of Redis, one refresh interval passes before tasks are published again: live owners claim theirs."""
+
+
+class Upkeep:
+    def __init__(
+        self,
+        *,
+        pool: asyncpg.Pool[asyncpg.Record],
+        link: Link,
+        instance: str,
+        installation: Installation,
+        intake: Intake,
+        dispatcher: Dispatcher,
+        committing: Committing,
+        definitions: Definitions,
+        sweeps: Sweeps,
+        store: PostgresSweeps,
+        recovery: Recovery,
+        limits: PostgresLimits,
+        windows: QueueWindows,
+        clock: DatabaseClock,
+    ) -> None:
+        self._pool = pool
+        self._link = link
+        self._instance = instance
+        self._installation = installation
+        self._intake = intake
+        self._dispatcher = dispatcher
+        self._committing = committing
+        self._definitions = definitions
+        self._sweeps = sweeps
+        self._store = store
+        self._recovery = recovery
+        self._limits = limits
+        self._windows = windows
+        self._clock = clock
+        self._membership = Membership(link, instance)
+        self._database_back_at = 0.0
+        self._freed: set[UUID] = set()
+        self._waiting: frozenset[UUID] = frozenset()
+        self._freed_signal = asyncio.Event()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for name, pace_s, work in (
+                ("membership", TICK_S, self._join),
+                ("database", TICK_S, self._report_database),
+                ("generation", TICK_S, self._recover),
+                ("timers", TICK_S, self._fire_timers),
+                ("refill", REFILL_S, self._refill),
+                ("sweep", SWEEP_S, self._sweep),
+                ("clock", CLOCK_S, self._synchronise),
+                ("orphans", 30.0, self._count_orphans),
+                ("tidy", TIDY_S, self._tidy),
+            ):
+                group.create_task(_regularly(name, pace_s, work), name=name)
+            group.create_task(self._admit_for_ever(), name="admission")
+
+    async def join(self) -> None:
+        """Take part in sharing out partitions; called once before reading begins."""
+        await self._join()
+
+    async def leave(self) -> None:
+        """Let the others take over at once."""
+        try:
+            await self._membership.leave()
+        except REDIS_ERRORS:
+            log.info("membership_expires_by_itself")
+
+    def on_freed(self, organizations: set[UUID]) -> None:
+        """An execution ended, or waits for admission: look whether another may begin."""
+        self._freed |= organizations
+        self._freed_signal.set()
+
+    async def _join(self) -> None:
+        members = await self._membership.renew()
+        self._intake.read_partitions(assign(self._instance, members, self._installation.partitions))
+        self._definitions.forget_latest()
+
+    async def _report_database(self) -> None:
+        try:
+            await self._pool.fetchval("SELECT 1", timeout=2)
+        except Exception:
+            self._database_back_at = time.monotonic()
+            raise
+        await say_database_is_reachable(self._link)
+        if self._committing.unpaid_deletions:
+            await self._committing.delete_paid()
+
+    async def _recover(self) -> None:
+        if await self._recovery.is_needed():
+            await asyncio.sleep(SETTLE_S)
+            await self._recovery.run()
+
+    async def _fire_timers(self) -> None:
+        if self._intake.partitions:
+            self._dispatcher.feed(
+                await self._sweeps.due_timers(self._intake.partitions, late_s=0.5)
+            )
+
+    async def _refill(self) -> None:
+        if self._windows.held_back or self._windows.is_busy:
+            await self._sweeps.refill()
+
+    async def _sweep(self) -> None:
+        await self._sweeps.publish_owed()
+        self._windows.held_back |= set(await self._store.ready_queues())
+        # After an outage of PostgreSQL nothing is declared dead before everybody had time to speak.
+        if time.monotonic() - self._database_back_at > 30:
+            self._dispatcher.feed(await self._sweeps.look_after_overdue())
+        self._dispatcher.feed(await self._sweeps.mend_children())
+        self._waiting = frozenset(await self._limits.waiting())
+        if self._waiting:
+            self.on_freed(set(self._waiting))
+
+    async def _synchronise(self) -> None:
+        await self._clock.synchronise(self._pool)
+
+    async def _count_orphans(self) -> None:
+        orphans = await self._store.orphans(ORPHAN_AGE_S, ORPHANS_MAX)
+        metrics.ORPHANS.set(len(orphans))
+        metrics.PUBLICATIONS_OWED.set(await self._store.owed_count(OWED_AGE_S))
+        if orphans:
+            log.error("executions_without_live_reason", ids=[str(each) for each in orphans[:10]])
+
+    async def _tidy(self) -> None:
+        await self._store.tidy()
+
+    async def _admit_for_ever(self) -> None:
+        while True:
+            await self._freed_signal.wait()
+            self._freed_signal.clear()
+            freed, self._freed = self._freed, set()
+            for organization_id in freed:
+                await _shielded("admission", lambda each=organization_id: self._admit(each))  # type: ignore[misc]
+
+    async def _admit(self, organization_id: UUID) -> None:
+        # Without a limit nobody waits, but for those who began to wait before the limit was lifted.
+        if (
+            await self._limits.limit_of(organization_id) == 0
+            and organization_id not in self._waiting
+        ):
+            return
+        admitted = await self._limits.admit(organization_id)
+        self._dispatcher.feed(
+            Delivery(ContinueExecution(organization_id=organization_id, execution_id=each))
+            for each in admitted
+        )
+
+
+async def _regularly(name: str, pace_s: float, work: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await _shielded(name, work)
+        await asyncio.sleep(pace_s)
+
+
+async def _shielded(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await work()
+    except (StoreAway, asyncpg.PostgresError, asyncpg.InterfaceError, *REDIS_ERRORS) as error:
+        log.warning("upkeep_postponed", work=name, error=str(error) or type(error).__name__)
+    except Exception:
+        log.exception("upkeep_failed", work=name)
