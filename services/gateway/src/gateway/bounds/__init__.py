@@ -1,0 +1,1 @@
+"""What a request may contain, checked before anything else looks at it."""

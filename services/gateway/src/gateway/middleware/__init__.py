@@ -1,0 +1,1 @@
+"""What happens around every handler, outermost first: observe, answer errors, CORS, admit."""

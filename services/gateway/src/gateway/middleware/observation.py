@@ -1,0 +1,67 @@
+"""Request ids, traces and metrics around every request."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from structlog.contextvars import bound_contextvars
+
+from common.ids import uuid7
+from common.logs import get_logger
+from common.metrics import HTTP_REQUESTS, HTTP_SECONDS
+from common.telemetry import SpanKind, current_traceparent, span
+from gateway.route import REQUEST_ID, route_of
+
+log = get_logger(__name__)
+
+TRACEPARENT = web.RequestKey("traceparent", str)
+EXTRA_HEADERS = web.RequestKey("extra_headers", dict[str, str])
+"""Fields that every answer to this request carries, streams included."""
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._~:/+=-]{1,128}")
+_UNMATCHED: Final = "unmatched"
+_METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH"})
+
+
+@web.middleware
+async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
+    given = request.headers.get("X-Request-Id", "")
+    request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid7())
+    request[REQUEST_ID] = request_id
+    route = route_of(request)
+    pattern = route.path if route is not None else _UNMATCHED
+    method = request.method if request.method in _METHODS else "other"
+    started = time.perf_counter()
+    with (
+        bound_contextvars(correlation_id=request_id),
+        span(
+            f"{method} {pattern}",
+            parent_traceparent=request.headers.get("traceparent"),
+            kind=SpanKind.SERVER,
+            attributes={"http.request.method": method, "http.route": pattern},
+        ) as recorded,
+    ):
+        request[TRACEPARENT] = current_traceparent()
+        response = await handler(request)
+        seconds = time.perf_counter() - started
+        recorded.set_attribute("http.response.status_code", response.status)
+        HTTP_REQUESTS.labels(method, pattern, response.status).inc()
+        HTTP_SECONDS.labels(method, pattern).observe(seconds)
+        log.debug("request_answered", route=pattern, status=response.status, seconds=seconds)
+        return response
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Runs when an answer's head is sent, so that event streams have these fields too."""
+    headers = response.headers
+    if REQUEST_ID in request:
+        headers["X-Request-Id"] = request[REQUEST_ID]
+    if TRACEPARENT in request:
+        headers["traceparent"] = request[TRACEPARENT]
+    if EXTRA_HEADERS in request:
+        headers.update(request[EXTRA_HEADERS])
+    headers["X-Content-Type-Options"] = "nosniff"

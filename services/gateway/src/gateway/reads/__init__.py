@@ -1,0 +1,1 @@
+"""What the gateway reads from PostgreSQL, always as one organisation, under row-level security."""

@@ -1,0 +1,1 @@
+"""Queries in SQL, a file per subject."""

@@ -1,0 +1,119 @@
+"""The organisation's events: as a stream from now on, or as pages from PostgreSQL that fill any gap."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from aiohttp import web
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
+
+from common.errors import InvalidRequest, Violation
+from common.security import Scope
+from gateway.answers import json_answer
+from gateway.cursors import decode_cursor, encode_cursor
+from gateway.models.events import EventsPage, EventsQuery
+from gateway.reads.history import FeedPosition, read_feed
+from gateway.route import Answer, Call, Route
+from gateway.routes.answers import UNREADABLE, answers
+from gateway.sse.frames import EventStream, primer
+from gateway.sse.organization_stream import Cursor, OrganizationStream, parse_cursor
+
+_KIND: Final = "events"
+_INSTANT: Final = TypeAdapter(AwareDatetime)
+_STREAM: Final = "text/event-stream"
+
+
+async def events(call: Call) -> web.StreamResponse:
+    if _STREAM in call.request.headers.get("Accept", ""):
+        return await _stream(call)
+    return await _page(call)
+
+
+async def _stream(call: Call) -> web.StreamResponse:
+    given = _given_cursor(call)
+    hub = call.gateway.hub
+    generation = await hub.generation()
+    async with hub.stream_slot(), hub.feed(call.organization_id) as feed:
+        with feed.tail() as more:
+            async with EventStream(call.request) as stream:
+                following = OrganizationStream(
+                    stream=stream, hub=hub, feed=feed, cursor=Cursor(generation, feed.last_id)
+                )
+                await stream.write(primer(str(given or following.cursor)))
+                await following.begin(given)
+                await following.run(more, hub.closing)
+                return await stream.finish()
+
+
+async def _page(call: Call) -> web.Response:
+    query = call.query(EventsQuery)
+    position = _position(query.after)
+    items, following = await read_feed(
+        call.gateway.database, call.organization_id, position, query.limit
+    )
+    return json_answer({"items": items, "nextAfter": _encoded(following)})
+
+
+def _given_cursor(call: Call) -> Cursor | None:
+    text = call.request.headers.get("Last-Event-ID") or call.query(EventsQuery).after
+    if not text:
+        return None
+    cursor = parse_cursor(text)
+    if cursor is None:
+        raise _unusable("must be the id of an event of this stream")
+    return cursor
+
+
+def _position(after: str | None) -> FeedPosition:
+    """Accepts what a consumer has at hand: an instant, a cursor of the stream, or the page before."""
+    if after is None:
+        return FeedPosition(datetime.now(UTC) - timedelta(hours=1))
+    cursor = parse_cursor(after)
+    if cursor is not None:
+        return FeedPosition(datetime.fromisoformat(cursor.fill_from))
+    try:
+        return FeedPosition(_INSTANT.validate_python(after))
+    except ValidationError:
+        pass
+    try:
+        at, execution_id, sequence_from = decode_cursor(_KIND, after, types=[int, str, int])
+        instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(at))
+        return FeedPosition(instant, UUID(str(execution_id)), min(int(sequence_from), 2**31 - 1))
+    except (InvalidRequest, ValueError, OverflowError):
+        raise _unusable("must be an instant, the id of an event, or nextAfter of a page") from None
+
+
+def _encoded(position: FeedPosition) -> str:
+    microseconds = (position.at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    return encode_cursor(_KIND, [microseconds, str(position.execution_id), position.sequence_from])
+
+
+def _unusable(detail: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"`after` {detail}.", code="invalid_parameter", errors=[Violation("after", detail)]
+    )
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/v1/events",
+        handler=events,
+        tag="Events",
+        scope=Scope.EVENTS_READ,
+        summary="Follow the organisation's events, or fill a gap",
+        description=(
+            "With `Accept: text/event-stream`: events from now on, or after `Last-Event-ID` or `?after=`. A cursor that is "
+            "no use any more is answered with a `reset` event that says from when on events may be missing. Otherwise: "
+            "a page from PostgreSQL, which has them all, in order of time. Events come at least once; `id` tells them "
+            "apart, and `sequence` orders those of one execution."
+        ),
+        query=EventsQuery,
+        answers=answers(
+            {200: Answer("A page, or a stream.", EventsPage)},
+            UNREADABLE,
+        ),
+    ),
+)

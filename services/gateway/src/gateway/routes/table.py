@@ -1,0 +1,26 @@
+"""Every route of the API but those that describe it."""
+
+from __future__ import annotations
+
+from gateway.route import Route
+from gateway.routes import (
+    administration,
+    documents,
+    events,
+    executions,
+    health,
+    history,
+    knowledge,
+    workflows,
+)
+
+ALL_ROUTES: tuple[Route, ...] = (
+    *workflows.ROUTES,
+    *executions.ROUTES,
+    *history.ROUTES,
+    *events.ROUTES,
+    *knowledge.ROUTES,
+    *documents.ROUTES,
+    *administration.ROUTES,
+    *health.ROUTES,
+)

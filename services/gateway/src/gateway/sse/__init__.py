@@ -1,0 +1,1 @@
+"""Server-sent events: histories, the organisation's feed, and token deltas."""
