@@ -1,1 +1,47 @@
-"""The Python client, the kwe command line, the decorator for own functions, and the event consumer kit."""
+"""The Python client, the decorator for own functions, and the kit for consumers of events.
+
+    from kwe import Client
+
+    async with Client() as kwe:
+        execution = await kwe.run("support/refund-policy", {"question": "How long may I return it?"})
+        print(execution.output)
+
+Names are imported when they are first used, so that the command line answers at once.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kwe.client import Client
+    from kwe.client.models import Execution
+    from kwe.errors import KweError
+    from kwe.events import EventConsumer
+    from kwe.functions import FunctionError, TaskContext, function
+
+_HOMES = {
+    "Client": "kwe.client",
+    "EventConsumer": "kwe.events",
+    "Execution": "kwe.client.models",
+    "FunctionError": "kwe.functions",
+    "KweError": "kwe.errors",
+    "TaskContext": "kwe.functions",
+    "function": "kwe.functions",
+}
+
+__all__ = [
+    "Client",
+    "EventConsumer",
+    "Execution",
+    "FunctionError",
+    "KweError",
+    "TaskContext",
+    "function",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'kwe' has no attribute {name!r}")
+    return getattr(import_module(home), name)
