@@ -1,5 +1,6 @@
 """What `kwe up` puts around the services."""
 
+import asyncio
 import base64
 import socket
 from pathlib import Path
@@ -7,11 +8,15 @@ from pathlib import Path
 import asyncpg
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ConstantBackoff
 
 from embedded import EmbeddedError, FolderBusy, LocalEnvironment, PortTaken, service_specs
 from embedded.ports import HOST
 
 YOURS = {"DATABASE_URL": "postgresql://db.example/kwe", "REDIS_URL": "redis://cache.example"}
+YOURS_BUT_VALKEY = {"DATABASE_URL": YOURS["DATABASE_URL"]}
+NO_WAIT = ConstantBackoff(0.05)
 
 
 async def test_it_starts_both_servers_and_keeps_their_data(server_folder: Path) -> None:
@@ -28,6 +33,28 @@ async def test_it_starts_both_servers_and_keeps_their_data(server_folder: Path) 
         connection = await asyncpg.connect(environment.database_url)
         await connection.execute("SELECT FROM kept")
         await connection.close()
+
+
+async def test_a_crashed_server_is_started_again(server_folder: Path) -> None:
+    async with LocalEnvironment(server_folder / "crashing", YOURS_BUT_VALKEY) as environment:
+        assert environment.valkey is not None
+        before = environment.valkey.pid
+        await environment.valkey.kill()
+        async with asyncio.timeout(20):
+            while environment.valkey.pid in {None, before}:  # noqa: ASYNC110 - no event says so
+                await asyncio.sleep(0.02)
+        async with Redis.from_url(environment.redis_url, retry=Retry(NO_WAIT, 200)) as client:
+            assert await client.ping()
+
+
+async def test_another_process_can_find_the_servers(server_folder: Path) -> None:
+    folder = server_folder / "found"
+    other = LocalEnvironment(folder, YOURS_BUT_VALKEY)
+    with pytest.raises(EmbeddedError, match="nothing is running"):
+        other.attach()
+    async with LocalEnvironment(folder, YOURS_BUT_VALKEY) as environment:
+        other.attach()
+        assert other.variables == environment.variables
 
 
 async def test_servers_of_the_user_are_used_as_they_are(tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ Whatever the variables already name is used as it is, and then nothing is starte
 Everything that is kept lies in the folder: `postgres/`, `valkey/`, `secrets/`, `logs/`.
 """
 
+import asyncio
 import base64
+import contextlib
 import secrets
 import sys
 from collections.abc import Callable, Mapping
@@ -20,6 +22,7 @@ from embedded.errors import EmbeddedError
 from embedded.folder import FolderLock, write_private
 from embedded.ports import free_port, require_free
 from embedded.postgres import EmbeddedPostgres
+from embedded.server import EmbeddedServer
 from embedded.supervised import ServiceSpec
 from embedded.supervisor import METRICS_PORT_FIRST
 from embedded.valkey import EmbeddedValkey
@@ -76,6 +79,16 @@ class LocalEnvironment:
             await self._start_valkey(stack)
             self._stack = stack.pop_all()
 
+    def attach(self) -> None:
+        """Use the servers that another process keeps running on this folder. Starts nothing."""
+        if not FolderLock(self.folder).is_taken():
+            raise EmbeddedError(f"nothing is running on {self.folder}: start it with `kwe up`")
+        self._make_secrets()
+        if not self._has("DATABASE_URL"):
+            self._made["DATABASE_URL"] = EmbeddedPostgres(self.folder / "postgres").dsn
+        if not self._has("REDIS_URL"):
+            self._made["REDIS_URL"] = EmbeddedValkey(self.folder / "valkey").url
+
     async def stop(self) -> None:
         """Stop what was started, keeping the data. May be called twice."""
         await self._stack.aclose()
@@ -103,16 +116,14 @@ class LocalEnvironment:
             return
         log = self.logs / "postgres.log"
         self.postgres = EmbeddedPostgres(self.folder / "postgres", log=log)
-        stack.push_async_callback(self.postgres.stop)
-        await self.postgres.start()
+        await _run(self.postgres, stack)
         self._made["DATABASE_URL"] = self.postgres.dsn
 
     async def _start_valkey(self, stack: AsyncExitStack) -> None:
         if self._has("REDIS_URL"):
             return
         self.valkey = EmbeddedValkey(self.folder / "valkey", log=self.logs / "valkey.log")
-        stack.push_async_callback(self.valkey.stop)
-        await self.valkey.start()
+        await _run(self.valkey, stack)
         self._made["REDIS_URL"] = self.valkey.url
 
     def _make_secrets(self) -> None:
@@ -146,6 +157,20 @@ class LocalEnvironment:
             return Path(file).read_text().strip()
         except OSError as error:
             raise EmbeddedError(f"{name}_FILE cannot be read: {error.strerror}: {file}") from error
+
+
+async def _run(server: EmbeddedServer, stack: AsyncExitStack) -> None:
+    """Start it, and start it again if it crashes, until the stack is unwound."""
+    stack.push_async_callback(server.stop)
+    await server.start()
+    keeper = asyncio.create_task(server.keep(), name=f"keep {server.name}")
+
+    async def let_go() -> None:
+        keeper.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeper
+
+    stack.push_async_callback(let_go)
 
 
 def service_specs(environment: LocalEnvironment, replicas: Mapping[str, int]) -> list[ServiceSpec]:

@@ -58,7 +58,7 @@ class RememberedPort:
     def choose(self) -> int:
         if self._fixed is not None:
             return require_free(self._fixed, purpose=self._purpose)
-        port = self._last()
+        port = self.latest()
         if port is None or port in self._avoid or not is_free(port):
             port = free_port(self._first, avoid=self._avoid)
         self._file.write_text(f"{port}\n")
@@ -68,7 +68,8 @@ class RememberedPort:
         """Somebody was quicker: do not choose it again."""
         self._avoid.add(port)
 
-    def _last(self) -> int | None:
+    def latest(self) -> int | None:
+        """The port of the latest start, or `None` before the first."""
         try:
             return int(self._file.read_text())
         except (FileNotFoundError, ValueError):

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from embedded.errors import StartFailed
+from embedded.errors import EmbeddedError, StartFailed
 from embedded.ports import free_port, is_free
 from embedded.process import Child, Command
 from embedded.readiness import is_ready
@@ -166,7 +166,9 @@ class Supervised:
             await asyncio.sleep(pause)
             pause = min(pause * 2, PAUSE_SECONDS_MAX)
             self._restarts += 1
-            child = self._spawn()
+            # No free port, no free process slot: the ended child is looked at again after a pause.
+            with contextlib.suppress(EmbeddedError, OSError):
+                child = self._spawn()
 
     async def _watch(self, child: Child) -> None:
         """Return when it has ended. A restarted one that never becomes ready is ended."""
