@@ -14,6 +14,7 @@ from itertools import count
 from workflow.core.effects import Effects, OpenWait, Phase, WaitKind
 from workflow.core.errors import ErrorKind, error_of
 from workflow.core.messages import (
+    Cancel,
     ChildClosed,
     Continue,
     Fault,
@@ -181,7 +182,8 @@ class Rehearsal:
             if effects.phase.is_final:
                 self._tell_parent(execution)
         for key in effects.cancelled_children:
-            self.send(_child_id(id, key), Fault(None, error_of(ErrorKind.RUNTIME, "cancelled")))
+            if (child_id := _child_id(id, key)) in self.executions:
+                self.send(child_id, Cancel("the parent ended"))
 
     def _open(self, id: str, execution: Rehearsed, effects: Effects) -> None:
         for wait in effects.opened:
