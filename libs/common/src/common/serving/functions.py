@@ -53,6 +53,10 @@ class Function:
     output_type: TypeAdapter[Any] | None = None
     input_schema: dict[str, Any] | None = None
     output_schema: dict[str, Any] | None = None
+    input_schema_is_derived: bool = False
+    """From the type hint, which checks the same by itself."""
+
+    output_schema_is_derived: bool = False
     at_most_once: bool = False
     timeout_seconds: float | None = None
 
@@ -110,6 +114,8 @@ def function(
             output_type=output_type,
             input_schema=input_schema or _schema(input_type, "validation"),
             output_schema=output_schema or _schema(output_type, "serialization"),
+            input_schema_is_derived=input_schema is None,
+            output_schema_is_derived=output_schema is None,
             at_most_once=at_most_once,
             timeout_seconds=seconds,
         )

@@ -1,0 +1,1 @@
+"""`call: http`: one request, made through the guarded client."""
