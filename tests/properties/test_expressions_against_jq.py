@@ -151,8 +151,12 @@ def by_jq(program: str, current: Any, variables: dict[str, Any]) -> Any:
 def by_us(program: str, current: Any, variables: dict[str, Any]) -> Any:
     try:
         return compile_expression(program).evaluate(JsonScope(current, variables))
-    except (ExpressionFailed, ExpressionSyntaxError):
+    except ExpressionFailed:
         return FAILED
+    except ExpressionSyntaxError as error:
+        if "property name must be a string" in error.message:
+            raise Incomparable from error  # Refused at once; jq sees some of them later.
+        raise
 
 
 def same(left: Any, right: Any) -> bool:

@@ -22,7 +22,6 @@ from workflow.expressions.combining import (
     object_of,
     piped,
 )
-from workflow.expressions.errors import JqError
 from workflow.expressions.frame import Code, Frame
 from workflow.expressions.operators import OPERATIONS, negate
 from workflow.expressions.pathcode import fields_of, indexed, iterated, sliced
@@ -283,15 +282,15 @@ def _logic(left: Code, right: Code, *, decides: bool) -> Code:
 
 
 def _alternative(left: Code, right: Code) -> Code:
-    """`left // right`: the true outputs of the left, or else the right. Errors count as none."""
+    """`left // right`: the true outputs of the left, or else the right.
+
+    The jq we ship lets errors of the left through; `.a? // 1` is how to write the other thing.
+    """
     first, second = left.one, right.one
     if first is not None and second is not None:
 
         def single(value: Any, frame: Frame) -> Any:
-            try:
-                result = first(value, frame)
-            except JqError:
-                result = None
+            result = first(value, frame)
             return result if truthy(result) else second(value, frame)
 
         return Code(one=single)
@@ -299,13 +298,10 @@ def _alternative(left: Code, right: Code) -> Code:
 
     def stream(value: Any, frame: Frame) -> Iterator[Any]:
         found = False
-        try:
-            for item in lefts(value, frame):
-                if truthy(item):
-                    found = True
-                    yield item
-        except JqError:
-            pass
+        for item in lefts(value, frame):
+            if truthy(item):
+                found = True
+                yield item
         if not found:
             yield from rights(value, frame)
 

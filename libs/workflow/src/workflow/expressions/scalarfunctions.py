@@ -21,7 +21,11 @@ from workflow.expressions.values import (
 _LOWER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _UPPER: Final = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
 _PLAIN_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?")
-_BLANKS: Final = "\t\n\v\f\r "
+_BLANKS: Final = (
+    "\t\n\v\f\r \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+"""What jq trims; Python's own notion has a few more."""
 
 
 def length(value: Any, _frame: Frame) -> Any:
@@ -73,9 +77,7 @@ def parsed_number(value: Any, _frame: Frame) -> Any:
         if source.lower().lstrip("+-") in ("nan", "infinity", "inf"):
             raise NeedsWorker
         raise JqError("the string cannot be parsed as a number")
-    if "." not in source:
-        return int(source) if source != "-0" else 0
-    result = float(source)
+    result: int | float = float(source) if "." in source else int(source)
     if repr(result) != source:
         raise NeedsWorker
     return result

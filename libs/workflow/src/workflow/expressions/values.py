@@ -5,6 +5,7 @@ Where jq would show the difference (huge or exponential numbers turned into text
 moves to a worker, which runs jq itself.
 """
 
+import re
 from typing import Any, Final, Protocol
 
 import orjson
@@ -22,6 +23,8 @@ TYPE_NAMES: Final = {
 }
 EXACT_MAX: Final = 2**53
 """Up to here doubles and integers agree."""
+_SPELLED_NUMBER: Final = re.compile(r"[0-9][eE]|\.[0-9]+0(?![0-9])|-0(?!\.)|[0-9]{16}")
+"""Numbers that come back from Python in another spelling; inside strings a false alarm."""
 
 
 class Budget(Protocol):
@@ -100,6 +103,8 @@ def to_text(value: Any, budget: Budget) -> str:
 def from_json(text: Any) -> Any:
     if type(text) is not str:
         raise JqError(f"{type_name(text)} cannot be parsed as JSON: it is not a string")
+    if _SPELLED_NUMBER.search(text):
+        raise NeedsWorker
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
