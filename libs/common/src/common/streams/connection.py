@@ -8,7 +8,7 @@ sends commands as packed bytes. Whoever holds the link owns reconnection.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import hiredis
@@ -26,6 +26,19 @@ REDIS_ERRORS = (RedisError, OSError, asyncio.TimeoutError)
 
 # hiredis declares a tuple of one argument; it takes any number.
 _pack: Callable[[Command], bytes] = hiredis.pack_command  # type: ignore[assignment]
+
+
+async def _uncancelled(sending: Awaitable[None]) -> None:
+    """Await `sending`, and raise the cancellation that it may have swallowed.
+
+    redis-py sends under `asyncio.wait_for`, which before Python 3.12 returns normally when it is cancelled in the
+    turn in which its work completes. A reader would then block for its next reply, and never hear of its end.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    await sending
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError
 
 
 class Link:
@@ -58,7 +71,7 @@ class Link:
         async with self._lock:
             connection = await self._connected()
             try:
-                await connection.send_packed_command(packed, check_health=False)
+                await _uncancelled(connection.send_packed_command(packed, check_health=False))
                 return [await self._reply(connection) for _ in commands]
             except BaseException:
                 # After a cancellation or a lost connection the replies no longer match the commands.
