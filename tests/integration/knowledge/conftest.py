@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import asyncpg
 import pytest
+
 from knowledge.embedding.local import LocalEmbedder
 from knowledge.engine import Knowledge
 from knowledge.ingestion.pipeline import PipelineSettings

@@ -27,7 +27,12 @@ async def stocked(engine: Knowledge, organization: uuid.UUID, finish) -> None:
         "policies",
         [
             {"id": "refunds", "text": REFUNDS, "metadata": {"area": "returns", "year": 2024}},
-            {"id": "shipping", "title": "Shipping", "text": SHIPPING, "metadata": {"area": "delivery"}},
+            {
+                "id": "shipping",
+                "title": "Shipping",
+                "text": SHIPPING,
+                "metadata": {"area": "delivery"},
+            },
         ],
     )
     documents = await finish(engine, "policies")

@@ -17,10 +17,11 @@ DOCUMENTS_MAX = 1_000
 
 BODY_CHARACTERS_MAX = 4_000_000
 ID_CHARACTERS_MAX = 200
-TITLE_CHARACTERS_MAX = 500
+TITLE_CHARACTERS_MAX = 1_024
 METADATA_BYTES_MAX = 16_384
 
 _FIELDS = frozenset({"id", "title", "text", "mediaType", "metadata"})
+_ADVICE = {"url": "is not fetched by this service; send the text itself"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +123,10 @@ def _violations(document: Mapping[str, Any], pointer: str) -> list[Violation]:
     ]
     found = [Violation(f"{pointer}/{name}", advice) for name, right, advice in checks if not right]
     found += [
-        Violation(f"{pointer}/{name}", f"is not known; a document has {', '.join(sorted(_FIELDS))}")
+        Violation(
+            f"{pointer}/{name}",
+            _ADVICE.get(name, f"is not known; a document has {', '.join(sorted(_FIELDS))}"),
+        )
         for name in sorted(set(document) - _FIELDS)
     ]
     text = document.get("text")

@@ -4,7 +4,6 @@ Every method names the organisation it works for, and sees nothing of any other.
 """
 
 import contextlib
-import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from uuid import UUID
 
 from common.errors import InvalidRequest, NotFound, Unprocessable, Violation
 from common.ids import uuid7
+from knowledge.collection import read_collection
 from knowledge.document import read_documents
 from knowledge.ingestion.pipeline import Pipeline, PipelineSettings
 from knowledge.ingestion.preparation import Preparation
@@ -19,16 +19,13 @@ from knowledge.ingestion.stages import Stages
 from knowledge.ports import Embedder, Vectors, VectorStore
 from knowledge.retrieval.search import Hit, Searcher, read_query
 from knowledge.storage import collections, documents
-from knowledge.storage.collections import CollectionOverview, IndexSettings
+from knowledge.storage.collections import CollectionOverview
 from knowledge.storage.documents import DocumentOverview
 from knowledge.storage.queries import Pool
-from knowledge.text.passages import SIZE_DEFAULT, SIZE_MAX, SIZE_MIN
 
 PAGE_MAX = 200
 EMBED_TEXTS_MAX = 256
 EMBED_CHARACTERS_MAX = 32_000
-
-_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,15 +75,15 @@ class Knowledge:
         id: UUID | None = None,
     ) -> CollectionOverview:
         """The same `id` again answers what it made before, so that a request may be delivered twice."""
-        index_settings, description = self._collection_settings(name, settings or {})
+        read = read_collection(name, settings or {}, embedder=self._embedder, store=self._store)
         async with self._pool.acquire() as connection:
             return await collections.create(
                 connection,
                 organization_id,
                 id=id or uuid7(),
                 name=name,
-                description=description,
-                settings=index_settings,
+                description=read.description,
+                settings=read.index,
             )
 
     async def delete_collection(self, organization_id: UUID, name: str) -> None:
@@ -190,33 +187,3 @@ class Knowledge:
             dimensions=self._embedder.dimensions,
             tokens=tokens,
         )
-
-    def _collection_settings(
-        self, name: str, settings: Mapping[str, Any]
-    ) -> tuple[IndexSettings, str]:
-        size = settings.get("passageSize", SIZE_DEFAULT)
-        description = settings.get("description", "")
-        is_size = (
-            isinstance(size, int) and not isinstance(size, bool) and SIZE_MIN <= size <= SIZE_MAX
-        )
-        checks = [
-            ("name", _NAME.fullmatch(name), "should be 1 to 63 of a-z, 0-9, `.`, `_` and `-`, with a letter or digit at both ends"),
-            ("settings/passageSize", is_size, f"should be a whole number of characters from {SIZE_MIN} to {SIZE_MAX}"),
-            ("settings/description", isinstance(description, str) and len(description) <= 2_000, "should be a text of at most 2000 characters"),
-            ("settings", not set(settings) - {"passageSize", "description"}, "has passageSize and description, and nothing else"),
-        ]  # fmt: skip
-        problems = [Violation(f"/{place}", advice) for place, right, advice in checks if not right]
-        if problems:
-            raise InvalidRequest(
-                f"The collection cannot be created: {problems[0].pointer} {problems[0].detail}.",
-                code="invalid_collection",
-                errors=problems,
-            )
-        index_settings = IndexSettings(
-            passage_size=size,
-            embedding_provider=self._embedder.provider,
-            model=self._embedder.model,
-            dimensions=self._embedder.dimensions,
-            vector_store=self._store.name,
-        )
-        return index_settings, description

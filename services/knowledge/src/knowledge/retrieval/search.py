@@ -31,8 +31,8 @@ from knowledge.text.terms import term_counts
 Mode = Literal["hybrid", "vector", "keyword"]
 MODES: tuple[Mode, ...] = ("hybrid", "vector", "keyword")
 
-TOP_K_DEFAULT, TOP_K_MAX = 5, 100
-QUERY_CHARACTERS_MAX = 4_000
+TOP_K_DEFAULT, TOP_K_MAX = 5, 1_000
+QUERY_CHARACTERS_MAX = 4_096
 TERMS_MAX = 64
 """Of a question. A longer one keeps those it repeats most, then those it has first."""
 

@@ -115,7 +115,10 @@ async def delete(connection: Connection, organization_id: UUID, name: str) -> No
 
 
 async def active_index(connection: Connection, organization_id: UUID, name: str) -> IndexVersion:
-    row = await connection.fetchrow(QUERIES["active_index_by_name"], organization_id, name)
+    # A name with NUL cannot even be asked for.
+    row = None
+    if "\0" not in name:
+        row = await connection.fetchrow(QUERIES["active_index_by_name"], organization_id, name)
     if row is None:
         raise unknown_collection(name)
     return IndexVersion(**row)

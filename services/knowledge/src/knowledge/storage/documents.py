@@ -136,7 +136,10 @@ async def delete(connection: Connection, target: IndexVersion, document_id: str)
     """Gone from search, and from the tables, when this returns. Raise `NotFound` for an unknown one."""
     owner = (target.organization_id, target.collection_id)
     async with connection.transaction():
-        if await connection.fetchval(QUERIES["lock_document"], *owner, document_id) is None:
+        found = None
+        if "\0" not in document_id:
+            found = await connection.fetchval(QUERIES["lock_document"], *owner, document_id)
+        if found is None:
             raise NotFound(f"There is no document {document_id!r}.", code="document_not_found")
         await index.withdraw(connection, target, [document_id])
         await connection.execute(QUERIES["delete_document"], *owner, document_id)

@@ -11,6 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from threading import Lock
 
 import snowballstemmer  # type: ignore[import-untyped]  # it ships no types
 
@@ -66,13 +67,15 @@ _WORD = re.compile(
 _IS_UNSPACED = re.compile(rf"[{_UNSPACED}]")
 
 _stemmer = snowballstemmer.stemmer("english")
+_stemming = Lock()
 
 
 @lru_cache(maxsize=32_768)
 def _stem(word: str) -> str:
-    # The stemmer is written in Python and keeps state while it works; both are why this is cached,
-    # and why callers stay in one thread at a time (see `ingestion.preparation`).
-    stem: str = _stemmer.stemWord(word)
+    # Cached, since the stemmer is written in Python; locked, since it keeps state while it works, and documents
+    # are read in another thread than questions.
+    with _stemming:
+        stem: str = _stemmer.stemWord(word)
     return stem[:TERM_LENGTH_MAX]
 
 

@@ -1,0 +1,1 @@
+"""Who asks: requests of the gateway, and tasks of workflows."""
