@@ -35,6 +35,7 @@ from workflow.core.messages import (
 from workflow.core.nodes import Kind
 from workflow.core.recording import record_workflow
 from workflow.core.state import Frame, Step
+from workflow.core.stowage import unstow
 from workflow.core.values import Json, Value
 from workflow.core.work import Work
 
@@ -277,6 +278,8 @@ def _frame_of(work: Work, key: str) -> tuple[Frame | None, str]:
     while digits and not key[:digits].isdecimal():
         digits -= 1
     frame = work.state.frames.get(int(key[:digits])) if digits else None
+    if frame is not None:
+        unstow(work.state, frame)
     return frame, key[digits:]
 
 

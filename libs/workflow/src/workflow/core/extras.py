@@ -152,8 +152,12 @@ class ForkState:
     """Which branches ended, and what the ones at hand came to."""
 
     count: int
+    first_id: int
+    """Of the frames of the branches; the others follow it."""
     done: int = 0
-    """A bit per branch."""
+    """A bit per branch that ended."""
+    stowed: int = 0
+    """A bit per branch that is a call and only waits for its result, see `stowage`."""
     results: dict[int, BranchResult] = field(default_factory=dict)
     unsaved: list[int] = field(default_factory=list)
     envelopes: dict[int, Value] = field(default_factory=dict)
@@ -175,17 +179,21 @@ class ForkState:
     def pack(self, packer: Packer, frame_id: int) -> list[Json]:
         if self.is_small:
             rows = [[at, *_pack_result(packer, self.results[at])] for at in sorted(self.results)]
-            return [self.count, f"{self.done:x}", rows]
+            return [*self._counts(), rows]
         for position in self.unsaved:
             envelope = orjson.dumps(_pack_result(packer, self.results[position]))
             packer.named(f"fork/{frame_id}/{position}", envelope)
         self.unsaved.clear()
-        return [self.count, f"{self.done:x}"]
+        return self._counts()
+
+    def _counts(self) -> list[Json]:
+        return [self.count, self.first_id, f"{self.done:x}", f"{self.stowed:x}"]
 
     @staticmethod
     def unpack(packed: list[Json], unpacker: Unpacker) -> ForkState:
-        state = ForkState(packed[0], int(packed[1], 16))
-        for position, *result in packed[2] if len(packed) > 2 else ():
+        count, first_id, done, stowed, *rows = packed
+        state = ForkState(count, first_id, int(done, 16), int(stowed, 16))
+        for position, *result in rows[0] if rows else ():
             state.results[position] = unpack_result(result, unpacker)
         return state
 

@@ -61,7 +61,7 @@ def join(work: Work, fork: Frame) -> None:
 
 
 def _begin(work: Work, frame: Frame, spec: ForkSpec, value: Value) -> None:
-    frame.extra = ForkState(len(spec.branches))
+    frame.extra = ForkState(len(spec.branches), work.state.counter + 1)
     for branch in spec.branches:
         work.spawn(branch, frame, value)
 

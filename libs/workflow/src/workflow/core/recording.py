@@ -108,10 +108,11 @@ def _add_report(frame: Frame, event: dict[str, Json]) -> None:
 
 
 def _add_output(work: Work, event: dict[str, Json], output: Value, *, stored: bool) -> None:
-    if output.is_loaded and len(output.raw) <= OUTPUT_INLINE_BYTES_MAX:
-        event["output"] = output.json
-    elif output.reference is not None:
+    # A stored value is named even if it happens to be in memory: history must not depend on what a host cached.
+    if output.reference is not None:
         _refer(event, output)
+    elif len(output.raw) <= OUTPUT_INLINE_BYTES_MAX:
+        event["output"] = output.json
     else:
         work.large_outputs.append((event, output, stored))
 

@@ -13,7 +13,7 @@ from workflow.core.extras import CallReport, Extra, ForkState, LoopState, Packer
 from workflow.core.nodes import Kind
 from workflow.core.plan import Plan
 from workflow.core.state import Facts, Frame, State, Step
-from workflow.core.tree import attach
+from workflow.core.stowage import restore_branches, stow_branches
 from workflow.core.values import Json
 
 FORMAT_VERSION = 1
@@ -43,7 +43,8 @@ def encode(state: State) -> tuple[bytes, list[StoredValue]]:
     """The snapshot, and the values that must be stored with it."""
     packer = Packer(state)
     agenda = [frame.id for frame in state.agenda]
-    frames = [_fragment(frame, packer) for frame in state.frames.values()]
+    stow_branches(state)
+    frames = [_fragment(state.loose[id], packer) for id in sorted(state.loose)]
     # The header comes last: naming values takes numbers from the counter that it holds.
     body = orjson.dumps([agenda, frames, _header(state, packer)])
     sealed = body if len(body) <= COMPRESS_ABOVE_BYTES else zlib.compress(body, 1)
@@ -60,9 +61,10 @@ def decode(snapshot: bytes, plan: Plan) -> State:
     state = _unpack_header(header, unpacker)
     for packed in frames:
         frame = _unpack_frame(packed, state, plan, unpacker)
-        state.frames[frame.id] = frame
+        state.loose[frame.id] = frame
         if frame.parent is None:
             state.root = frame
+    restore_branches(state)
     state.agenda = [state.frames[id] for id in agenda]
     return state
 
@@ -132,7 +134,7 @@ def _unpack_frame(packed: list[Json], state: State, plan: Plan, unpacker: Unpack
     id, node, parent_id, step, started, value, raw, input, due_at, lap, extra, context, failure = (
         packed
     )
-    parent = state.frames[parent_id] if parent_id else None
+    parent = state.loose[parent_id] if parent_id else None
     frame = Frame(id, plan.nodes[node], parent)
     frame.step = Step(step)
     frame.started_at = started
@@ -148,5 +150,4 @@ def _unpack_frame(packed: list[Json], state: State, plan: Plan, unpacker: Unpack
     frame.extra = _EXTRAS[frame.node.kind](extra, unpacker) if extra else None
     frame.context = unpacker.value(context)
     frame.failure = Failure(*failure) if failure else None
-    attach(frame)
     return frame

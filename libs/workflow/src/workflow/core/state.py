@@ -131,6 +131,7 @@ class State:
         "facts",
         "frames",
         "input",
+        "loose",
         "phase",
         "root",
         "sequence",
@@ -152,6 +153,8 @@ class State:
         self.root: Frame | None = None
         self.frames: dict[int, Frame] = {}
         """In order of creation, which is the order of ids."""
+        self.loose: dict[int, Frame] = {}
+        """Those that the snapshot holds one by one: all but the stowed branches of forks, see `stowage`."""
         self.agenda: list[Frame] = []
         """What the next turn begins with; empty unless a turn was cut short or is suspended."""
         self.continue_key: str | None = None

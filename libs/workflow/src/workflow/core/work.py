@@ -14,6 +14,7 @@ from workflow.core.nodes import Formula, Node
 from workflow.core.plan import Plan
 from workflow.core.scope import TaskScope
 from workflow.core.state import Frame, State, Step
+from workflow.core.stowage import unstow
 from workflow.core.tree import attach, task_id_of
 from workflow.core.values import Json, Value
 from workflow.expressions import Expression, ExpressionFailed
@@ -172,14 +173,16 @@ class Work:
         frame = Frame(self.state.next_number(), node, parent)
         frame.value = value
         attach(frame)
-        self.state.frames[frame.id] = frame
+        self.state.frames[frame.id] = self.state.loose[frame.id] = frame
         self.agenda.append(frame)
         return frame
 
     def drop(self, frame: Frame) -> None:
         """The frame's story is over."""
+        unstow(self.state, frame)
         frame.step = Step.GONE
         del self.state.frames[frame.id]
+        del self.state.loose[frame.id]
         if frame.parent is not None:
             del frame.parent.children[frame.id]
 
