@@ -113,7 +113,7 @@ def application(parts: Gateway) -> web.Application:
     )
     app[GATEWAY] = parts
     for route in every_route():
-        app.router.add_route(route.method, route.path, Endpoint(route))
+        app.router.add_route(route.method, route.path, Endpoint(route).handle)
     _add_static(app)
     app.on_response_prepare.append(add_headers)
     return app

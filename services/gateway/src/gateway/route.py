@@ -131,16 +131,18 @@ class Route:
 
 
 class Endpoint:
-    """A route as aiohttp calls it. Middlewares find the route by `request.match_info.handler`."""
+    """A route as aiohttp serves it: `handle` is registered, and middlewares find the route through it."""
+
+    __slots__ = ("route",)
 
     def __init__(self, route: Route) -> None:
         self.route = route
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         return await self.route.handler(Call(request))
 
 
 def route_of(request: web.Request) -> Route | None:
     """The route that a request matched; None for what nothing matches."""
-    handler = request.match_info.handler
-    return handler.route if isinstance(handler, Endpoint) else None
+    endpoint = getattr(request.match_info.handler, "__self__", None)
+    return endpoint.route if isinstance(endpoint, Endpoint) else None
