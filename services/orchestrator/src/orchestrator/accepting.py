@@ -45,6 +45,8 @@ class Accepting:
             start, key = group.start, keys[group.execution_id]
             assert start is not None
             acceptance = first.get((key.organization_id, key.route, key.key))
+            # What was prepared to be said had the commit succeeded must not be said now.
+            group.replies.clear()
             group.live = None
             if acceptance is not None and start.reply_to:
                 group.replies.append(

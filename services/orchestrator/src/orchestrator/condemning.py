@@ -41,7 +41,7 @@ class Condemning:
     async def set_aside(self, group: Group) -> None:
         """Keep the messages as dead letters, fault the execution, answer whoever asked. Raises `StoreAway`."""
         log.error("execution_set_aside", execution_id=str(group.execution_id))
-        metrics.DEAD_LETTERS.labels(reason="poisoned").inc()
+        metrics.DEAD_LETTERS.labels(stream="orchestrator").inc()
         self._live.forget([group.execution_id])
         organization_id = group.live.facts.organization_id if group.live is not None else None
         for delivery in group.deliveries:

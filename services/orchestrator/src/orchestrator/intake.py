@@ -109,7 +109,7 @@ class Intake:
         log.error(
             "message_unreadable", stream=entry.stream, entry_id=entry.id.decode(), reason=reason
         )
-        metrics.DEAD_LETTERS.labels(reason="unreadable").inc()
+        metrics.DEAD_LETTERS.labels(stream="orchestrator").inc()
 
         async def store() -> None:
             await self._dead_letters.add(

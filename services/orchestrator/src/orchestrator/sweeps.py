@@ -186,7 +186,7 @@ class Sweeps:
                 lost.append(task)
         if lost:
             log.warning("tasks_published_again", count=len(lost))
-            metrics.TASKS_PUBLISHED_AGAIN.inc(len(lost))
+            metrics.TASKS_PUBLISHED_AGAIN.labels(reason="overdue").inc(len(lost))
             await self._bus.publish(self.as_requests(lost), [], [])
         return told
 
