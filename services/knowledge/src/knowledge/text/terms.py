@@ -18,42 +18,13 @@ import snowballstemmer  # type: ignore[import-untyped]  # it ships no types
 TERM_LENGTH_MAX = 64
 """Characters. Longer words (base64, URLs) keep this much of their beginning."""
 
+# Words that say how a sentence is built, not what it is about. Those of questions matter most: in a small
+# collection `how` and `me` are rare, and rare words count most.
 STOP_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "but",
-        "by",
-        "for",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "no",
-        "not",
-        "of",
-        "on",
-        "or",
-        "such",
-        "that",
-        "the",
-        "their",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "to",
-        "was",
-        "will",
-        "with",
-    ]
+    "a about all also am an and any are as at be been being but by can could did do does doing each for from get gets "
+    "had has have having he her hers him his how i if in into is it its just me might mine much must my no nor not of "
+    "on or our ours shall she should so some such than that the their theirs them then there these they this those "
+    "to too us very was we were what when where which while who whom whose why will with would you your yours".split()
 )
 
 # The ranges of Han, kana and Hangul: languages in which spaces do not separate words, or not reliably.
