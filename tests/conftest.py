@@ -11,9 +11,9 @@ Fixtures:
 
 They work for `async def` tests, for plain ones, and under Playwright's own loop: servers live on
 a loop of their own in a thread that lasts as long as the session. Do not stop or kill the shared
-servers: a test that does such things starts its own with `EmbeddedPostgres(tmp_path / "pg")`
-or `EmbeddedValkey(tmp_path / "valkey")` (under a second). Roles are shared by all databases of a
-server.
+servers: a test that does such things starts its own with `EmbeddedPostgres(folder / "postgres")`
+or `EmbeddedValkey(folder / "valkey")`, below a new folder in `server_folder` (session), in about
+a second. Roles are shared by all databases of a server.
 
 The servers come from wheels. `KWE_TEST_BACKEND=containers` takes `pgvector/pgvector:pg16` and
 `valkey/valkey:8` in containers instead, `KWE_TEST_POSTGRES_IMAGE` and `KWE_TEST_VALKEY_IMAGE` others.
@@ -24,10 +24,11 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 import uuid
 import warnings
 from collections.abc import Coroutine, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -38,10 +39,13 @@ import pytest
 from redis import Redis
 
 from embedded import EmbeddedPostgres, EmbeddedValkey
+from embedded.folder import FolderLock
 
 T = TypeVar("T")
 TEMPLATE = "kwe_template"
 PATIENCE_SECONDS = 100
+FOLDER_PREFIX = "kwe-tests-"
+MEMORY_BYTES_MIN = 2 * 1024**3
 
 
 class PostgresServer(Protocol):
@@ -98,10 +102,17 @@ def fixture_loop() -> Iterator[Loop]:
 
 @pytest.fixture(scope="session")
 def server_folder() -> Iterator[Path]:
-    """Not pytest's own temporary folder: where PostgreSQL runs as `nobody`, it must get in."""
-    folder = Path(tempfile.mkdtemp(prefix="kwe-tests-"))
+    """For the data of servers. In memory where there is room, so that syncing costs nothing and
+    every setting can stay as it is in earnest. Not pytest's own temporary folder, which is closed
+    to others: PostgreSQL may have to run as `nobody`."""
+    parent = _roomy_memory() or Path(tempfile.gettempdir())
+    _sweep(parent)
+    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=parent))
     folder.chmod(0o711)
+    lock = FolderLock(folder)
+    lock.acquire()
     yield folder
+    lock.release()
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -112,7 +123,7 @@ def postgres(fixture_loop: Loop, server_folder: Path) -> Iterator[PostgresServer
             yield container
         return
     # Many short-lived databases: sweeping them would only take processor time from the tests.
-    settings = {"autovacuum": "off", "max_connections": "300"}
+    settings = {"autovacuum": "off", "max_connections": "300", "max_wal_size": "256MB"}
     server = EmbeddedPostgres(server_folder / "postgres", settings=settings)
     fixture_loop.run(server.start())
     yield server
@@ -154,6 +165,21 @@ def redis_url(valkey: ValkeyServer) -> Iterator[str]:
     _flush(valkey.url)
     yield valkey.url
     _flush(valkey.url)
+
+
+def _roomy_memory() -> Path | None:
+    folder = Path("/dev/shm")
+    if not os.access(folder, os.W_OK) or shutil.disk_usage(folder).free < MEMORY_BYTES_MIN:
+        return None
+    return folder
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what sessions left that were killed. Young ones may not hold their lock yet."""
+    for folder in parent.glob(f"{FOLDER_PREFIX}*"):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > 60 and not FolderLock(folder).is_taken():
+                shutil.rmtree(folder)
 
 
 def _backend() -> str:

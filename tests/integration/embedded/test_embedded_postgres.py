@@ -60,9 +60,15 @@ def created(fixture_loop: Loop, server_folder: Path) -> Path:
 
 
 @pytest.fixture
-async def server(created: Path, folder: Path) -> AsyncIterator[EmbeddedPostgres]:
+def with_data(created: Path, folder: Path) -> Path:
+    """The folder of a server that has been stopped."""
     shutil.copytree(created, folder)
-    server = EmbeddedPostgres(folder)
+    return folder
+
+
+@pytest.fixture
+async def server(with_data: Path) -> AsyncIterator[EmbeddedPostgres]:
+    server = EmbeddedPostgres(with_data)
     await server.start()
     yield server
     await server.stop()
@@ -140,13 +146,13 @@ async def test_nobody_gets_in_without_the_password(server: EmbeddedPostgres, fol
         await asyncpg.connect(server.dsn.replace(":", ":x", 2).replace(":x//", "://", 1))
 
 
-async def test_what_a_dead_owner_left_running_is_replaced(folder: Path) -> None:
-    start_and_kill_an_owner(folder)
-    server = EmbeddedPostgres(folder)
+async def test_what_a_dead_owner_left_running_is_replaced(with_data: Path) -> None:
+    start_and_kill_an_owner(with_data)
+    server = EmbeddedPostgres(with_data)
     await server.start()
     try:
         assert await query(server, "SELECT 1") == 1
-        leaders = [one.pid for one in processes_in(folder / "cluster", "postgres") if one.leads]
+        leaders = [one.pid for one in processes_in(with_data / "cluster", "postgres") if one.leads]
         assert leaders == [server.pid]
     finally:
         await server.stop()
@@ -220,8 +226,8 @@ async def test_root_can_run_it_as_nobody(folder: Path) -> None:
     await server.stop()
 
 
-async def test_a_killed_owner_takes_the_server_with_it(folder: Path) -> None:
-    start_and_kill_an_owner(folder)
+async def test_a_killed_owner_takes_the_server_with_it(with_data: Path) -> None:
+    start_and_kill_an_owner(with_data)
     async with asyncio.timeout(20):
-        while processes_in(folder / "cluster", "postgres"):  # noqa: ASYNC110 - not our children
+        while processes_in(with_data / "cluster", "postgres"):  # noqa: ASYNC110 - not our children
             await asyncio.sleep(0.02)

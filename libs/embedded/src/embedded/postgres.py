@@ -99,11 +99,12 @@ class EmbeddedPostgres(EmbeddedServer):
             self._identity.own(path)
             self._identity.require_passage(path)
         self._identity.require_passage(postgres_programs())
+        child = self._run(_initdb(unfinished, password))
         try:
-            child = self._run(_initdb(unfinished, password))
             if await child.wait() != 0:
                 raise StartFailed(f"initdb failed; {self._log} ends with:\n{child.log_tail()}")
         finally:
+            await child.end()
             password.unlink()
         unfinished.rename(self._data)
 

@@ -94,6 +94,11 @@ class Child:
             await _readable_or_a_moment(self.pid)
         return code
 
+    async def end(self) -> int:
+        """Kill it, and return once it has gone."""
+        self.kill()
+        return await self.wait()
+
     async def stop(self, signum: signal.Signals, *, grace_seconds: float) -> int:
         """Ask it to end; kill it when it has not within the grace. May be called twice."""
         if self.running:
@@ -102,8 +107,7 @@ class Child:
             async with asyncio.timeout(grace_seconds):
                 return await self.wait()
         except TimeoutError:
-            self.kill()
-            return await self.wait()
+            return await self.end()
 
     def sweep(self) -> None:
         """Kill what an ended child left behind in its process group."""

@@ -88,8 +88,7 @@ class EmbeddedServer(ABC):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGKILL)
         if self._child is not None:
-            self._child.kill()
-            await self._child.wait()
+            await self._child.end()
         await stop_orphans(self._data, self.program, ask=signal.SIGKILL)
 
     async def restart(self) -> None:
@@ -121,7 +120,7 @@ class EmbeddedServer(ABC):
             await self._complete()
         except BaseException:
             if self._child is not None:
-                self._child.kill()
+                await self._child.end()
             self._lock.release()
             raise
 

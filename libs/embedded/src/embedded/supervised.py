@@ -115,8 +115,9 @@ class Supervised:
         """Return once it is ready. Raise `StartFailed` when it ends, or takes too long."""
         child = self._spawn()
         if not await self._became_ready(child):
-            child.kill()
-            raise StartFailed(self._why_not_ready(child))
+            ended = not child.running
+            await child.end()
+            raise StartFailed(self._why_not_ready(child, ended=ended))
         self._keeper = asyncio.create_task(self._keep(child), name=f"keep {self.spec.name}")
 
     def kill(self, signum: signal.Signals = signal.SIGKILL) -> None:
@@ -181,9 +182,8 @@ class Supervised:
             self._state = state
             self._notify(self.status)
 
-    def _why_not_ready(self, child: Child) -> str:
-        code = child.exit_code
+    def _why_not_ready(self, child: Child, *, ended: bool) -> str:
         what = f"was not ready within {READY_SECONDS_MAX:.0f} s"
-        if code is not None and code != -signal.SIGKILL:
-            what = f"ended with exit code {code} while starting"
+        if ended:
+            what = f"ended with exit code {child.exit_code} while starting"
         return f"{self.spec.name} {what}; {self._log} ends with:\n{child.log_tail()}"
