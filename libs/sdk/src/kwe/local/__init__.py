@@ -1,0 +1,1 @@
+"""Everything on one machine: what `kwe up` and `kwe demo` do."""

@@ -1,0 +1,136 @@
+"""PostgreSQL, Valkey and the services of one machine, from nothing to ready and back.
+
+    async with LocalStack(Path(".kwe"), os.environ, replicas={"executor": 2}) as stack:
+        stack.url, stack.api_key, stack.supervisor.statuses()
+
+The same folder again finds everything as it was: data, keys, ports. It may have been left by kill -9.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+from uuid import UUID
+
+from common.migrations import migrate
+from common.settings import DatabaseSettings, read
+from embedded import LocalEnvironment, ServiceSpec, ServiceStatus, Supervisor, service_specs
+from kwe.credentials import FILE, read_file, write_file
+from kwe.local.bootstrap import (
+    DEFAULT_ORGANIZATION,
+    connection,
+    create_key,
+    ensure_organization,
+    is_valid_key,
+)
+from kwe.local.settings import keep_environment
+
+Progress = Callable[[str, float], None]
+"""Hears what was done, and how many seconds it took."""
+
+KEY_NAME: Final = "kwe up"
+FIRST: Final = "-1"
+
+
+class LocalStack:
+    def __init__(
+        self,
+        folder: Path,
+        variables: Mapping[str, str],
+        *,
+        replicas: Mapping[str, int] | None = None,
+        progress: Progress = lambda _what, _seconds: None,
+        notify: Callable[[ServiceStatus], None] = lambda _: None,
+        hurry: asyncio.Event | None = None,
+    ) -> None:
+        """`notify` hears of every change of a service's state; `hurry` ends the patience of stopping."""
+        self.folder = folder
+        self.environment = LocalEnvironment(folder, variables)
+        self._replicas = dict(replicas or {})
+        self._progress = progress
+        self._notify = notify
+        self._hurry = hurry
+        self._stack = AsyncExitStack()
+        self.url = ""
+        self.api_key = ""
+        self.organization_id: UUID | None = None
+        self.supervisor = self._new_supervisor()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await self._timed("PostgreSQL and Valkey", stack.enter_async_context(self.environment))
+            await self._timed("database", self._prepare_database())
+            stack.push_async_callback(self.supervisor.stop, hurry=self._hurry)
+            await self._timed("services", self._start_services())
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._stack.aclose()
+
+    def _new_supervisor(self) -> Supervisor:
+        environment = self.environment
+        return Supervisor(
+            logs=environment.logs,
+            metrics_port_first=environment.metrics_port_first,
+            notify=self._notify,
+        )
+
+    async def _prepare_database(self) -> None:
+        variables = self._variables()
+        await migrate(read(DatabaseSettings, variables))
+        async with connection(variables) as database:
+            self.organization_id, _ = await ensure_organization(database, DEFAULT_ORGANIZATION)
+            kept = self.folder / FILE
+            text = read_file(kept).get("KWE_API_KEY", "") if kept.exists() else ""
+            if not await is_valid_key(database, self.organization_id, text):
+                text = await create_key(database, self.organization_id, ["admin"], name=KEY_NAME)
+            self.api_key = text
+
+    async def _start_services(self) -> None:
+        specs = [_with_instance(spec) for spec in service_specs(self.environment, self._replicas)]
+        self.url = next(_url(spec) for spec in specs if "PORT" in spec.env)
+        write_file(
+            self.folder,
+            {
+                "KWE_URL": self.url,
+                "KWE_API_KEY": self.api_key,
+                "KWE_ORGANIZATION_ID": str(self.organization_id),
+            },
+        )
+        keep_environment(self.folder, self._variables())
+        await self.supervisor.start(specs)
+
+    def _variables(self) -> dict[str, str]:
+        environment = self.environment
+        return {
+            **environment.variables,
+            "DATABASE_URL": environment.database_url,
+            "REDIS_URL": environment.redis_url,
+        }
+
+    async def _timed(self, what: str, work: Awaitable[Any]) -> None:
+        began = time.monotonic()
+        await work
+        self._progress(what, time.monotonic() - began)
+
+
+def _with_instance(spec: ServiceSpec) -> ServiceSpec:
+    """A name that stays the same when the process is started again."""
+    instance = spec.name if spec.name[-1].isdigit() else f"{spec.name}{FIRST}"
+    return dataclasses.replace(spec, name=instance, env={**spec.env, "INSTANCE": instance})
+
+
+def _url(spec: ServiceSpec) -> str:
+    return f"http://{spec.probe_host}:{spec.env['PORT']}"

@@ -1,0 +1,1 @@
+"""What `kwe init` writes."""
