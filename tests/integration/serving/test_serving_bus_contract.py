@@ -9,7 +9,7 @@ import pytest
 
 from common.serving.claims import Claim, Verdict
 from common.serving.memory_bus import MemoryBus, MemoryQueue
-from common.serving.ports import Bus
+from common.serving.ports import Bus, Delivery
 from common.serving.redis_bus import RedisBus
 from common.streams import names
 from common.streams.connection import Link
@@ -183,7 +183,7 @@ async def test_an_abandoned_entry_is_taken_over_with_its_claim(world: World) -> 
     assert await world.entries() == 1
 
 
-async def reads(bus: Bus) -> list:
+async def reads(bus: Bus) -> list[Delivery]:
     for _ in range(10):
         if entries := await bus.read(5):
             return list(entries)

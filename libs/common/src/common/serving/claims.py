@@ -9,6 +9,9 @@ from typing import Final
 CANCELLED: Final = "cancelled"
 """What the orchestrator writes into the claim of a try that nobody wants any more."""
 
+CLAIM_OUTLIVES_LEASE: Final = 2
+"""How many leases a claim lives: it must still be there when its abandoned entry is taken over, to tell whose it was."""
+
 _DONE: Final = "done|"
 
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from common.serving.claims import CANCELLED, Claim, Verdict, done, held, is_spent, judge, may_go_on
+from common.serving.claims import (
+    CANCELLED,
+    CLAIM_OUTLIVES_LEASE,
+    Claim,
+    Verdict,
+    done,
+    held,
+    is_spent,
+    judge,
+    may_go_on,
+)
 from common.serving.ports import Delivery
 
 
@@ -134,6 +144,6 @@ class MemoryBus:
                 queue.add(raw)
 
     def _hold(self, claim: Claim) -> None:
-        ttl_ms = self._queue.lease_ms * 4 // 3
+        ttl_ms = self._queue.lease_ms * CLAIM_OUTLIVES_LEASE
         expires_at = self._queue.now_ms() + ttl_ms
         self._queue.claims[claim.key] = (held(claim.entry_id, self._consumer), expires_at)

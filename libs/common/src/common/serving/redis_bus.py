@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 from redis.exceptions import NoScriptError
 
 from common.logs import get_logger
-from common.serving.claims import Claim, Verdict
+from common.serving.claims import CLAIM_OUTLIVES_LEASE, Claim, Verdict
 from common.serving.ports import Delivery
 from common.streams import names
 from common.streams.connection import REDIS_ERRORS, Argument, Link
@@ -33,9 +33,6 @@ BACKOFF_FIRST_S: Final = 0.05
 BACKOFF_MAX_S: Final = 2.0
 
 FORGET_CONSUMERS_AFTER_MS: Final = 60 * 60 * 1000
-
-CLAIM_OUTLIVES_LEASE: Final = 4 / 3
-"""A claim must still be there when its abandoned entry is taken over, to tell whose it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +142,7 @@ class RedisBus:
 
     @property
     def _claim_ttl_ms(self) -> int:
-        return int(self._lease_ms * CLAIM_OUTLIVES_LEASE)
+        return self._lease_ms * CLAIM_OUTLIVES_LEASE
 
     async def _run(self, name: str, claims: Sequence[Claim], arguments: list[Argument]) -> Any:
         keys = [self._stream, *[claim.key for claim in claims]]
