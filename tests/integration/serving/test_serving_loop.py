@@ -24,7 +24,6 @@ from common.serving.ports import Answer
 from common.serving.store import PayloadStore
 from common.streams import names
 
-
 QUEUE = "work"
 ORGANIZATION = UUID(int=7)
 
