@@ -101,8 +101,10 @@ def test_only_the_winner_exports(rehearse):
 
 def test_end_in_a_branch_ends_the_workflow(rehearse):
     run = rehearse(
-        fork({"hang": {"call": ECHO}}, {"stop": {"set": {"bye": 1}, "then": "end"}})
-        + [{"never": {"set": {}}}],
+        [
+            *fork({"hang": {"call": ECHO}}, {"stop": {"set": {"bye": 1}, "then": "end"}}),
+            {"never": {"set": {}}},
+        ],
         answers={"hang": [NEVER]},
     )
     assert run.output == {"bye": 1}

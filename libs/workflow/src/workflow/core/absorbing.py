@@ -39,6 +39,8 @@ from workflow.core.stowage import unstow
 from workflow.core.values import Json, Value
 from workflow.core.work import Work
 
+_ENDING = frozenset({Step.LEAVE, Step.FAIL, Step.CLIMB})
+
 
 def absorb(work: Work, message: Message) -> bool:
     """Note what happened; whether anything changed."""
@@ -76,7 +78,8 @@ def _absorb_pending(work: Work, message: Message) -> bool:
     """Before the start only the start itself counts, or what makes it unnecessary."""
     state = work.state
     match message:
-        case Start(input):
+        case Start(given):
+            input = given.copy()
             state.started_at = work.now_ms
             if work.plan.reads_workflow:
                 state.input = input
@@ -106,7 +109,7 @@ def _task_completed(work: Work, message: TaskCompleted) -> bool:
     if message.usage is not None:
         facts["usage"] = message.usage
     _note_report(frame, message, facts)
-    frame.value = message.output
+    frame.value = message.output.copy()
     work.schedule(frame, Step.LEAVE)
     return True
 
@@ -166,7 +169,7 @@ def _wait_is_over(work: Work, frame: Frame, key: str) -> bool:
 
 
 def _timed_out(work: Work, frame: Frame) -> bool:
-    if frame.due_at is None or frame.step in {Step.LEAVE, Step.FAIL}:
+    if frame.due_at is None or frame.step in _ENDING:
         return False  # what came first counts, even if it is still to be recorded
     close_timeout(work, frame)
     subject = "workflow" if frame.parent is None else f"task {frame.node.name!r}"
@@ -181,7 +184,7 @@ def _child_closed(work: Work, message: ChildClosed) -> bool:
         return False
     work.close(message.key)
     if message.status == Phase.COMPLETED:
-        frame.value = message.output
+        frame.value = message.output.copy()
         work.schedule(frame, Step.LEAVE)
         return True
     detail = f"the sub-workflow ended as {message.status}"

@@ -100,7 +100,7 @@ def fail(work: Work, frame: Frame, failure: Failure) -> None:
         caught = type(tried) is TryState and not tried.handling
         if caught or work.state.suspended_key is not None:
             parent.failure = failure
-            work.schedule(parent, Step.CATCH if caught else Step.FAIL)
+            work.schedule(parent, Step.CATCH if caught else Step.CLIMB)
             return
         frame = parent
 

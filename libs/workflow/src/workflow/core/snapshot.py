@@ -24,7 +24,7 @@ COMPRESS_ABOVE_BYTES = 1024
 
 _PHASES = tuple(Phase)
 _INHERITED = 1
-"""In the place of a value: the transformed input of the parent, as for the branches of a fork."""
+"""In the place of a value: the transformed input of the fork that the frame is a branch of."""
 
 _EXTRAS: dict[Kind, Callable[[list[Json], Unpacker], Extra]] = {
     Kind.CALL: CallReport.unpack,
@@ -107,7 +107,8 @@ def _fragment(frame: Frame, packer: Packer) -> orjson.Fragment:
 
 def _pack_frame(frame: Frame, packer: Packer) -> list[Json]:
     parent = frame.parent
-    inherited = parent is not None and frame.value is not None and frame.value is parent.input
+    branch = parent is not None and parent.node.kind is Kind.FORK
+    inherited = branch and frame.step is Step.ENTER
     failure = frame.failure
     packed = [
         frame.id,

@@ -38,7 +38,9 @@ class Step(IntEnum):
     """A `try` whose body failed with `failure`."""
     FAIL = 5
     """Ends with `failure`."""
-    GONE = 6
+    CLIMB = 6
+    """The same, but the failure came from inside while the execution was suspended: it waits for the resumption."""
+    GONE = 7
     """Ended. Only frames that are still named on the agenda are ever seen so."""
 
 

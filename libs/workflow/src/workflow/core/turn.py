@@ -138,8 +138,8 @@ class Turn:
 
     def _drive_agenda(self, agenda: deque[Frame]) -> None:
         work = self._work
-        # The sequence of the last event is the execution's version, so a turn that changes something records at least one,
-        # even where its limit falls among tasks that are skipped without a trace.
+        # Hosts use the sequence as the version of the execution. So a turn goes on until it has recorded something; only one that
+        # finds nothing but skipped tasks on its agenda changes the state without an event, and may be lost and done again.
         while agenda and (
             work.transitions < work.limits.transitions_max or not work.effects.events
         ):
@@ -150,7 +150,8 @@ class Turn:
         """Record what ended meanwhile; leave everything else for later."""
         work = self._work
         for frame in list(work.agenda):
-            if frame.node.kind in _REMOTE and frame.step in {Step.LEAVE, Step.FAIL}:
+            answered = frame.step is Step.LEAVE and frame.node.kind in _REMOTE
+            if answered or frame.step is Step.FAIL:
                 self._step(frame)
         work.agenda = deque(frame for frame in work.agenda if frame.step is not Step.GONE)
 
@@ -167,7 +168,7 @@ class Turn:
                 join(work, frame) if frame.node.kind is Kind.FORK else next_turn(work, frame)
             case Step.CATCH:
                 catch(work, frame)
-            case Step.FAIL:
+            case Step.FAIL | Step.CLIMB:
                 fail_as_noted(work, frame)
             case Step.OPEN | Step.GONE:
                 return  # named twice, or ended while it stood on the agenda

@@ -71,6 +71,10 @@ class Value:
             self._raw = orjson.dumps(self._json)
         return self._raw
 
+    def copy(self) -> Value:
+        """The same value under a name of its own: a turn may give its copy a reference that is never committed."""
+        return Value(self._json, known=self._known, raw=self._raw, reference=self.reference)
+
     def load(self, raw: bytes) -> None:
         """Fill in what the reference names."""
         self._raw = raw
