@@ -11,6 +11,10 @@ Validator = Any
 """A compiled schema; has `validate`, `is_valid` and `iter_errors`."""
 
 
+PATTERN_BYTES_MAX = 1_000_000
+"""Of one compiled pattern. Compiling a larger one would take too long."""
+
+
 class InvalidSchema(ValueError):
     """Not a JSON Schema we can use. `pointer` leads to the place inside the schema, if known."""
 
@@ -34,7 +38,7 @@ def compile_schema(schema: Any) -> Validator:
             retriever=_refuse_remote,
             # Backtracking patterns could stall a turn, so there is neither look-around nor
             # back-reference.
-            pattern_options=jsonschema_rs.RegexOptions(),
+            pattern_options=jsonschema_rs.RegexOptions(size_limit=PATTERN_BYTES_MAX),
         )
     except jsonschema_rs.ValidationError as error:
         raise InvalidSchema(error.message[:300], join("", *error.instance_path)) from error
@@ -45,3 +49,16 @@ def compile_schema(schema: Any) -> Validator:
 def violations(schema: Validator, value: Any) -> Iterator[Any]:
     """Every place where the value differs, as jsonschema-rs errors."""
     return iter(schema.iter_errors(value))
+
+
+def count_patterns(schema: Any) -> int:
+    """How many regular expressions a schema has. They are what is costly to compile."""
+    match schema:
+        case dict():
+            named = schema.get("patternProperties")
+            own = int("pattern" in schema) + (len(named) if isinstance(named, dict) else 0)
+            return own + sum(count_patterns(member) for member in schema.values())
+        case list():
+            return sum(count_patterns(item) for item in schema)
+        case _:
+            return 0

@@ -15,10 +15,13 @@ from pydantic_core import ErrorDetails
 from workflow.document.definition import Definition
 from workflow.document.diagnostics import Code
 from workflow.document.parts import EXPRESSION_PATTERN, TAG, Part, camel_case
-from workflow.document.report import Report, did_you_mean
+from workflow.document.report import DIAGNOSTICS_MAX, Report, did_you_mean
 from workflow.document.source import join
 
 Location = tuple[str | int, ...]
+
+PROBLEMS_MAX = DIAGNOSTICS_MAX
+"""Later ones are not told, so the document is not examined further either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ def read_definition(value: Any) -> tuple[Definition | None, list[Problem]]:
     try:
         return Definition.model_validate(value), []
     except ValidationError as error:
-        details = error.errors(include_url=False)
+        details = error.errors(include_url=False)[:PROBLEMS_MAX]
         return None, _without_echoes([_problem(detail) for detail in details])
 
 

@@ -34,6 +34,9 @@ TASK_KINDS = (
     "call", "do", "emit", "for", "fork", "listen", "raise", "run", "set", "switch", "try", "wait",
 )  # fmt: skip
 
+CALL_KINDS = ("http", "openapi", "grpc", "asyncapi", "a2a", "mcp")
+"""What `call` may name besides a function."""
+
 
 class TaskBase(Part):
     if_: Maybe[Expression] = None
@@ -77,7 +80,7 @@ class CallMcpTask(TaskBase):
 
 
 class CallFunctionTask(TaskBase):
-    call: str
+    call: Annotated[str, Field(json_schema_extra={"not": {"enum": [*CALL_KINDS]}})]
     """A name in `use.functions`, `name:version@catalog`, or a URL."""
     with_: Maybe[JsonObject] = None
 

@@ -23,7 +23,7 @@ from workflow.document.diagnostics import Diagnostic, DocumentRefused, has_error
 from workflow.document.loader import LoadedDocument
 from workflow.document.report import Report
 from workflow.document.salvage import salvage
-from workflow.document.structure import read_definition
+from workflow.document.structure import PROBLEMS_MAX, read_definition
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,9 @@ def examine(
     definition, problems = read_definition(loaded.value)
     for problem in problems:
         problem.tell(report)
-    readable = definition or salvage(loaded.value, problems)
+    readable = definition
+    if 0 < len(problems) < PROBLEMS_MAX:
+        readable = salvage(loaded.value, problems)
     if readable is not None:
         _check(Examined(readable, loaded.value, functions or Functions()), executable, report)
     return Examination(definition, report.diagnostics)

@@ -40,6 +40,8 @@ _PREFIXED = re.compile(r"0o(?P<octal>[0-7]+)|0x(?P<hexadecimal>[0-9a-fA-F]+)")
 _FRACTION = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 _CORE = "tag:yaml.org,2002:"
 _TAGS = {f"{_CORE}{kind}" for kind in ("str", "int", "float", "bool", "null", "map", "seq")}
 
@@ -78,6 +80,13 @@ def _bad_character(error: ReaderError, text: str) -> DocumentRefused:
 
 def _place(event: Event) -> Place:
     return Place(event.start_mark.line + 1, event.start_mark.column + 1)
+
+
+def _paired(text: str) -> str:
+    """JSON writes a character beyond U+FFFF as two escapes; together they are that character."""
+    if _SURROGATE.search(text) is None:
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 class _Reader:
@@ -146,7 +155,7 @@ class _Reader:
             if not isinstance(event, ScalarEvent):
                 raise refuse(Code.SYNTAX, "a key must be a text", place, pointer=pointer)
             self._refuse_tag(event, pointer, place)
-            key: str = event.value
+            key = _paired(event.value)
             member = self.builder.key(members, pointer, key, place)
             members[key] = self._value(self._next(), member, depth, place)
         return members
@@ -159,7 +168,7 @@ class _Reader:
 
     def _scalar(self, event: Any, pointer: str, place: Place) -> Any:
         tag = str(event.tag or "")
-        text = self.builder.text(event.value, pointer, place)
+        text = self.builder.text(_paired(event.value), pointer, place)
         if event.style is not None or tag in {"!", f"{_CORE}str"}:
             if tag in {"", "!", f"{_CORE}str"}:
                 return text

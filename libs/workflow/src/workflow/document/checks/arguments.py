@@ -4,15 +4,24 @@ A value with an expression in it is known only when the task is reached; a diffe
 only if no result of the expressions could mend it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import Any
 
 from workflow.document.catalog import DEFAULT_CATALOG, parse_reference
 from workflow.document.checks.examined import Examined
-from workflow.document.checks.schemas import is_json_schema
+from workflow.document.checks.schemas import PATTERNS_MAX, is_json_schema
 from workflow.document.diagnostics import Code
-from workflow.document.json_schemas import InvalidSchema, compile_schema, violations
-from workflow.document.report import Report, did_you_mean
+from workflow.document.json_schemas import (
+    InvalidSchema,
+    Validator,
+    compile_schema,
+    count_patterns,
+    violations,
+)
+from workflow.document.report import DIAGNOSTICS_MAX, Report, did_you_mean
 from workflow.document.source import join
 from workflow.document.tasks import CallFunctionTask, TaskBase
 
@@ -22,12 +31,64 @@ _CERTAIN = frozenset(
     | {"minProperties", "maxProperties", "dependentRequired", "minItems", "maxItems"}
 )
 
+_WORK_MAX = 1_000_000
+"""Values of the schema times values of `with`. Larger ones are left to the execution."""
+
 
 def check(document: Examined, report: Report) -> None:
+    takes: dict[str, _Takes | None] = {}
     for pointer, task in document.each(CallFunctionTask):
-        schema = _input_schema(task.call, document)
-        if schema is not None:
-            _check_arguments(task, pointer, schema, report)
+        if task.call not in takes:
+            takes[task.call] = _takes(task.call, document)
+        function = takes[task.call]
+        if function is not None:
+            _check_arguments(task, pointer, function, report)
+
+
+@dataclass(frozen=True, slots=True)
+class _Takes:
+    """What a function takes."""
+
+    properties: tuple[str, ...]
+    validator: Validator
+    size: int
+
+
+def _takes(call: str, document: Examined) -> _Takes | None:
+    schema = _input_schema(call, document)
+    if schema is None or _has_references(schema):
+        return None
+    try:
+        properties = schema.get("properties") if isinstance(schema, Mapping) else None
+        known = tuple(properties) if isinstance(properties, Mapping) else ()
+        compiled = compile_schema(dict(schema) if isinstance(schema, Mapping) else schema)
+        return _Takes(known, compiled, _size(schema))
+    except InvalidSchema:
+        return None  # told where the schema is
+
+
+def _has_references(schema: Any) -> bool:
+    """References may lead in circles, and the time to check such a schema is not bounded."""
+    match schema:
+        case Mapping():
+            return any(
+                key in {"$ref", "$dynamicRef", "$recursiveRef"} or _has_references(member)
+                for key, member in schema.items()
+            )
+        case list():
+            return any(map(_has_references, schema))
+        case _:
+            return False
+
+
+def _size(value: Any) -> int:
+    match value:
+        case Mapping():
+            return 1 + sum(map(_size, value.values()))
+        case list():
+            return 1 + sum(map(_size, value))
+        case _:
+            return 1
 
 
 def _input_schema(call: str, document: Examined) -> Any:
@@ -44,21 +105,24 @@ def _input_schema(call: str, document: Examined) -> Any:
 
 def _declared_schema(function: TaskBase) -> Any:
     schema = function.input.schema_ if function.input else None
-    if schema is None or not is_json_schema(schema):
+    if (
+        schema is None
+        or not is_json_schema(schema)
+        or count_patterns(schema.document) > PATTERNS_MAX
+    ):
         return None
-    return schema.document if "document" in schema.model_fields_set else None
+    return schema.document
 
 
-def _check_arguments(task: CallFunctionTask, pointer: str, schema: Any, report: Report) -> None:
-    try:
-        validator = compile_schema(dict(schema) if not isinstance(schema, bool) else schema)
-    except InvalidSchema:
-        return  # told where the schema is
-    values = task.with_ or {}
+def _check_arguments(
+    task: CallFunctionTask, pointer: str, function: _Takes, report: Report
+) -> None:
+    if function.size * _size(task.with_) > _WORK_MAX:
+        return
     place = join(pointer, "with") if task.with_ is not None else pointer
-    for error in violations(validator, values):
+    for error in islice(violations(function.validator, task.with_ or {}), DIAGNOSTICS_MAX):
         if _is_certain(error):
-            _tell(error, place, task.call, schema, report)
+            _tell(error, place, task.call, function.properties, report)
 
 
 def _is_certain(error: Any) -> bool:
@@ -83,14 +147,13 @@ def has_expression(value: Any) -> bool:
             return False
 
 
-def _tell(error: Any, place: str, call: str, schema: Any, report: Report) -> None:
+def _tell(error: Any, place: str, call: str, known: tuple[str, ...], report: Report) -> None:
     inside = join(place, *error.instance_path)
     if error.kind.name == "additionalProperties" and not error.instance_path:
-        known = list(schema.get("properties", {}))
         for name in error.instance:
             if name not in known:
                 message = f"`{call}` takes no argument `{name}`"
-                advice = did_you_mean(name, known)
+                advice = partial(did_you_mean, name, known)
                 report.error(Code.ARGUMENTS, join(inside, name), message, advice, of_key=True)
         return
     alternatives = " or ".join(_alternatives(error))

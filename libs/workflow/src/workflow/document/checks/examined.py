@@ -29,10 +29,15 @@ class Examined:
             if isinstance(visit.value, kind):
                 yield visit.pointer, visit.value
 
-    def declared(self, section: str) -> list[str]:
-        """The names in a section of `use`, also those whose content is broken."""
+    def declared(self, section: str) -> dict[str, None]:
+        """The names in a section of `use` in order, also those whose content is broken."""
+        return self._declared.get(section, {})
+
+    @cached_property
+    def _declared(self) -> dict[str, dict[str, None]]:
         use = self.raw.get("use") if isinstance(self.raw, dict) else None
-        entries = use.get(section) if isinstance(use, dict) else None
-        if not isinstance(entries, dict | list):
-            return []
-        return [name for name in entries if isinstance(name, str)]
+        return {
+            section: {name: None for name in entries if isinstance(name, str)}
+            for section, entries in (use.items() if isinstance(use, dict) else ())
+            if isinstance(entries, dict | list)
+        }

@@ -1,6 +1,7 @@
 """Every expression in a document is one: its syntax, its functions, and the variables it uses."""
 
 from collections.abc import Iterable
+from functools import partial
 
 from workflow.document.checks.examined import Examined
 from workflow.document.checks.support import refuse
@@ -108,7 +109,7 @@ def _check_variables(
             Code.EXPRESSION,
             pointer,
             f"there is no variable `${name}` here",
-            _variable_advice(name, known),
+            partial(_variable_advice, name, known),
         )
 
 

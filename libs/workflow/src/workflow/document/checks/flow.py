@@ -5,6 +5,7 @@ fork run side by side and a function is alone, so neither has a task to continue
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from workflow.document.checks.examined import Examined
@@ -23,7 +24,9 @@ def check(document: Examined, report: Report) -> None:
             _check_list(visit, report)
         elif visit.pointer.startswith("/use/functions/") and visit.pointer.count("/") == 3:
             if isinstance(visit.value, TaskBase):
-                _check_targets(visit.value, visit.pointer, (), "a function is alone", report)
+                _check_targets(
+                    visit.value, visit.pointer, frozenset(), "a function is alone", report
+                )
 
 
 def _is_task_list(visit: Visit) -> bool:
@@ -35,7 +38,7 @@ def _check_list(visit: Visit, report: Report) -> None:
     tasks: tuple[NamedTask, ...] = visit.value
     _check_names(tasks, visit.pointer, report)
     is_fork = visit.property == "branches"
-    names = () if is_fork else tuple(entry.name for entry in tasks)
+    names = frozenset() if is_fork else frozenset(entry.name for entry in tasks)
     why = "the branches of a fork run side by side" if is_fork else ""
     for position, entry in enumerate(tasks):
         pointer = join(visit.pointer, position, entry.name)
@@ -68,7 +71,7 @@ def _check_names(tasks: tuple[NamedTask, ...], pointer: str, report: Report) -> 
 
 
 def _check_targets(
-    task: TaskBase, pointer: str, names: tuple[str, ...], why: str, report: Report
+    task: TaskBase, pointer: str, names: frozenset[str], why: str, report: Report
 ) -> None:
     for place, target in _targets(task, pointer):
         if target in DIRECTIVES or target in names:
@@ -81,9 +84,15 @@ def _check_targets(
                 Code.FLOW,
                 place,
                 f"there is no task `{target}` in this list",
-                did_you_mean(target, (*names, *DIRECTIVES))
-                or "`then` may name a task of the same list only, or continue, exit, end.",
+                partial(_target_advice, target, names),
             )
+
+
+def _target_advice(target: str, names: frozenset[str]) -> str:
+    return (
+        did_you_mean(target, (*names, *DIRECTIVES))
+        or "`then` may name a task of the same list only, or continue, exit, end."
+    )
 
 
 def _targets(task: Any, pointer: str) -> Iterator[tuple[str, str]]:

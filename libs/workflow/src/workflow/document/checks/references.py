@@ -1,6 +1,7 @@
 """Names that stand for something declared in `use`, and declarations that nothing uses."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from workflow.document.catalog import DEFAULT_CATALOG, parse_reference
@@ -9,7 +10,7 @@ from workflow.document.diagnostics import Code
 from workflow.document.report import Report, did_you_mean
 from workflow.document.resources import AuthenticationReference, SecretReference
 from workflow.document.source import join
-from workflow.document.tasks import CallFunctionTask, Catch, Raising, TaskBase
+from workflow.document.tasks import CALL_KINDS, CallFunctionTask, Catch, Raising, TaskBase
 
 
 class Reference(NamedTuple):
@@ -29,8 +30,7 @@ def check(document: Examined, report: Report) -> None:
                 Code.REFERENCE,
                 reference.pointer,
                 f"there is no {reference.noun} `{reference.name}` in `use.{reference.section}`",
-                did_you_mean(reference.name, known)
-                or f"Declare it there, in `use.{reference.section}`.",
+                partial(_reference_advice, reference, known),
             )
     for pointer, task in document.each(CallFunctionTask):
         used.add(("functions", task.call))
@@ -57,6 +57,10 @@ def _references(document: Examined) -> Iterator[Reference]:
         yield Reference("secrets", "secret", secret.use, join(pointer, "use"))
 
 
+def _reference_advice(reference: Reference, known: Iterable[str]) -> str:
+    return did_you_mean(reference.name, known) or f"Declare it there, in `use.{reference.section}`."
+
+
 def _check_function(call: str, pointer: str, document: Examined, report: Report) -> None:
     declared = document.declared("functions")
     if call in declared or "://" in call:
@@ -68,14 +72,14 @@ def _check_function(call: str, pointer: str, document: Examined, report: Report)
             Code.REFERENCE,
             pointer,
             f"there is no function `{call}`",
-            _function_advice(call, document),
+            partial(_function_advice, call, document),
         )
     elif reference.catalog not in catalogs:
         report.error(
             Code.REFERENCE,
             pointer,
             f"there is no catalog `{reference.catalog}`",
-            did_you_mean(reference.catalog, catalogs),
+            partial(did_you_mean, reference.catalog, catalogs),
         )
     elif reference.catalog == DEFAULT_CATALOG:
         if document.functions.find(reference.name, reference.version) is None:
@@ -83,7 +87,7 @@ def _check_function(call: str, pointer: str, document: Examined, report: Report)
                 Code.REFERENCE,
                 pointer,
                 f"the default catalog has no function `{reference.name}:{reference.version}`",
-                did_you_mean(f"{reference.name}:{reference.version}", document.functions.names()),
+                partial(did_you_mean, call.partition("@")[0], document.functions.names()),
             )
 
 
@@ -93,8 +97,7 @@ def _function_advice(call: str, document: Examined) -> str:
     offered = [full for full in document.functions.names() if full.partition(":")[0] == name]
     if offered:
         return f"Write `{max(offered)}@{DEFAULT_CATALOG}`."
-    kinds = ("http", "openapi", "grpc", "asyncapi", "a2a", "mcp")
-    near = did_you_mean(call, (*document.declared("functions"), *kinds))
+    near = did_you_mean(call, (*document.declared("functions"), *CALL_KINDS))
     if near and near.startswith("Did"):
         return near
     return "Declare it in `use.functions`, or name one of a catalog as `name:version@default`."
