@@ -13,7 +13,7 @@ import asyncpg
 from common.errors import ConfigurationError
 from common.evaluation import EvaluationPool
 from common.health import database_check, migrations_check, serve_health
-from common.lifecycle import background, run_until_signalled
+from common.lifecycle import background, run_until_signalled, tune_garbage_collection
 from common.postgres import create_pool, load_queries
 from common.serving.failpoints import failpoint
 from common.settings import OrchestratorSettings
@@ -199,7 +199,7 @@ async def _installation(
 @asynccontextmanager
 async def orchestrator(settings: OrchestratorSettings) -> AsyncGenerator[Orchestrator]:
     """A running replica. Leaving the block drains it: no new work, batches under way are stored and published."""
-    pool = await create_pool(settings, application_name="kwe-orchestrator")
+    pool = await create_pool(settings, application_name="kwe-orchestrator", keeps_session=True)
     try:
         clock = DatabaseClock()
         await clock.synchronise(pool)
@@ -208,6 +208,7 @@ async def orchestrator(settings: OrchestratorSettings) -> AsyncGenerator[Orchest
             await _join(service)
             async with service.dispatcher.running(), background(service.upkeep.run()):
                 async with background(service.intake.run()):
+                    tune_garbage_collection()
                     yield service
                 await service.upkeep.leave()
         finally:

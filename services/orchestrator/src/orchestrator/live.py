@@ -16,8 +16,8 @@ from orchestrator.ports import Loaded, Store
 from workflow.core.snapshot import decode
 from workflow.core.state import State, new_state
 
-LIVE_MAX = 20_000
-"""Executions kept; at a few kilobytes each this stays below 100 MB."""
+LIVE_MAX = 4_000
+"""Executions kept, at some ten kilobytes each. More would make the collector's rare full rounds noticeable."""
 
 
 class LiveExecutions:

@@ -1,0 +1,32 @@
+"""The workflows that are measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def _document(name: str, do: list[dict[str, Any]]) -> dict[str, Any]:
+    header = {"dsl": "1.0.3", "namespace": "bench", "name": name, "version": "1.0.0"}
+    return {"document": header, "do": do}
+
+
+def _noop(data: Any) -> dict[str, Any]:
+    return {"call": "noop:1.0.0@default", "with": data}
+
+
+def three() -> dict[str, Any]:
+    """Three sequential no-op tasks, each reading the result of the one before."""
+    tasks = [{f"step{i}": _noop({"n": "${ .n + 1 }"})} for i in (1, 2, 3)]
+    return _document("three", tasks)
+
+
+def fork(branches: int) -> dict[str, Any]:
+    """One execution that forks into so many no-op tasks and joins them."""
+    listed = [{f"branch{i}": _noop({"n": i})} for i in range(branches)]
+    return _document(f"fork-{branches}", [{"split": {"fork": {"branches": listed}}}])
+
+
+def loop() -> dict[str, Any]:
+    """A loop over the input's items with one no-op task a turn."""
+    body = [{"step": _noop({"n": "${ $item }"})}]
+    return _document("loop", [{"each": {"for": {"in": "${ .items }"}, "do": body}}])
