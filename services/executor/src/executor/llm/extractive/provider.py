@@ -34,7 +34,7 @@ class ExtractiveProvider:
     ) -> Completion:
         found = find(request)
         chosen = best_sentences(found.question, found.passages)
-        text = " ".join(_cited(one) for one in chosen) if chosen else NO_ANSWER
+        text = _in_words(chosen) if chosen else NO_ANSWER
         citations = [_citation(one) for one in chosen]
         on_text(text)
         return Completion(
@@ -50,8 +50,21 @@ class ExtractiveProvider:
         pass
 
 
-def _cited(one: Ranked) -> str:
-    return f"{one.candidate.sentence.text} [{one.candidate.passage.number}]"
+def _in_words(chosen: Sequence[Ranked]) -> str:
+    """The sentences, each with the number of its passage; items of one list behind their introduction."""
+    parts: list[str] = []
+    introduced = ""
+    for one in chosen:
+        sentence, number = one.candidate.sentence, one.candidate.passage.number
+        text = sentence.text
+        if sentence.is_item:
+            text = text.rstrip(",;")
+            text = (
+                text if sentence.introduction == introduced else f"{sentence.introduction}: {text}"
+            )
+            introduced = sentence.introduction
+        parts.append(f"{text} [{number}]")
+    return " ".join(parts)
 
 
 def _citation(one: Ranked) -> dict[str, Any]:

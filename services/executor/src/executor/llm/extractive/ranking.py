@@ -1,7 +1,8 @@
 """Which sentences answer a question, and whether any does.
 
 A sentence scores by the part of the question's terms that it has, rare ones counting more; terms found only in its
-headings count half, those of the document's title a quarter. A sentence that states the kind of thing that was asked
+headings count half, those of the title or of other
+sentences under the same heading a quarter. A sentence that states the kind of thing that was asked
 for (a duration for "how long", an amount for "how much") is preferred. Whether anything is an answer is decided by
 the terms that are covered, never by the ranking: the best of unfitting sentences is not an answer.
 """
@@ -17,17 +18,22 @@ from typing import Final
 
 from executor.llm.extractive.finding import Passage
 from executor.llm.extractive.sentences import Sentence, sentences_of
-from executor.llm.extractive.words import terms_of
+from executor.llm.extractive.words import NEGATION, asked_terms, told_terms
 
 ANSWER_SENTENCES_MAX: Final = 3
 ANSWER_CHARACTERS_MAX: Final = 700
-COVERAGE_MIN: Final = 0.4
-COVERAGE_MIN_WITH_EVIDENCE: Final = 0.3
-EVIDENCE_MIN: Final = 0.5
-"""What a search must have matched for the lower bar to count."""
+COVERAGE_MIN: Final = 0.55
+COVERAGE_MIN_OF_KIND: Final = 0.38
+"""Enough where the sentence states the kind of thing that was asked for, under a heading about it."""
 
 _IN_HEADING: Final = 0.5
-_IN_TITLE: Final = 0.25
+_NEARBY: Final = 0.25
+_UNKNOWN_WEIGHT: Final = 1.8
+"""Of a term that no passage knows: nearly a rare one's, or a question about something else would be answered."""
+
+_SECTION_BONUS: Final = 0.4
+_SECTION_COVERAGE: Final = 0.7
+"""A section whose heading has this part of the question is about the question."""
 _KIND_BONUS: Final = 0.2
 _PASSAGE_BONUS: Final = 0.1
 _ALSO_SHOWN: Final = 0.7
@@ -48,7 +54,8 @@ class Candidate:
     sentence: Sentence
     body: frozenset[str]
     context: frozenset[str]
-    title: frozenset[str]
+    nearby: frozenset[str]
+    """Of the document's title, and of the sentences under the same heading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +65,13 @@ class Ranked:
     coverage: float
     """Weighted part of the question's terms that the sentence and its surroundings have, 0 to 1."""
 
+    is_of_kind: bool
+    """It states the kind of thing that was asked for, and stands under a heading or title about it."""
+
 
 def best_sentences(question: str, passages: Sequence[Passage]) -> list[Ranked]:
     """The sentences that answer, in reading order; empty when none does."""
-    wanted = list(dict.fromkeys(terms_of(question)))
+    wanted = asked_terms(question)
     candidates = [one for passage in passages for one in _candidates(passage)]
     if not wanted or not candidates:
         return []
@@ -76,30 +86,40 @@ def best_sentences(question: str, passages: Sequence[Passage]) -> list[Ranked]:
 
 
 def _candidates(passage: Passage) -> list[Candidate]:
-    title = frozenset(terms_of(f"{passage.title or ''} {passage.section or ''}"))
+    title = told_terms(f"{passage.title or ''} {passage.section or ''}")
+    sentences = sentences_of(passage.text, section=passage.section or "")
+    told = [told_terms(one.text) for one in sentences]
+    sections: dict[str, set[str]] = {}
+    for sentence, terms in zip(sentences, told, strict=True):
+        if not sentence.is_item:  # items of a list say nothing about one another
+            sections.setdefault(sentence.context, set()).update(terms)
     return [
         Candidate(
             passage,
             sentence,
-            frozenset(terms_of(sentence.text)),
-            frozenset(terms_of(sentence.context)),
-            title,
+            terms,
+            told_terms(sentence.context),
+            title | sections.get(sentence.context, set()),
         )
-        for sentence in sentences_of(passage.text)
-        if len(sentence.text.split()) >= 3 and not sentence.text.endswith((":", "?"))
+        for sentence, terms in zip(sentences, told, strict=True)
+        if _says_something(sentence)
     ]
 
 
+def _says_something(sentence: Sentence) -> bool:
+    is_whole = sentence.is_item or len(sentence.text.split()) >= 3
+    return is_whole and not sentence.text.endswith((":", "?"))
+
+
 def _weights(wanted: Sequence[str], candidates: Sequence[Candidate]) -> dict[str, float]:
-    """From 1 for a term that every sentence has to 2 for one in a single sentence; 1 for what no document knows."""
+    """From 1 for a term that every sentence has to 2 for one in a single sentence."""
     counts: Counter[str] = Counter()
     for one in candidates:
         counts.update(one.body | one.context)
     total = len(candidates)
+    rarest = math.log(total + 1)
     return {
-        term: 1 + math.log((total + 1) / counts[term]) / math.log(total + 1)
-        if counts[term]
-        else 1.0
+        term: 1 + math.log((total + 1) / counts[term]) / rarest if counts[term] else _UNKNOWN_WEIGHT
         for term in wanted
     }
 
@@ -107,27 +127,28 @@ def _weights(wanted: Sequence[str], candidates: Sequence[Candidate]) -> dict[str
 def _rank(
     question: str, weights: dict[str, float], passages: Sequence[Passage], one: Candidate
 ) -> Ranked:
+    if not any(term in one.body or term in one.context for term in weights):
+        return Ranked(one, 0.0, 0.0, is_of_kind=False)
     total = sum(weights.values())
-    points = covered = 0.0
-    for term, weight in weights.items():
-        share = (
-            1.0
-            if term in one.body
-            else _IN_HEADING
-            if term in one.context
-            else _IN_TITLE
-            if term in one.title
-            else 0.0
-        )
-        points += weight * share
-        covered += weight if share else 0.0
-    has_own = any(term in one.body or term in one.context for term in weights)
-    score = points / total if has_own else 0.0
-    if score and _states_what_was_asked(question, one.sentence.text):
+    points = sum(weight * _share(term, one) for term, weight in weights.items())
+    covered = sum(weight for term, weight in weights.items() if _share(term, one))
+    in_heading = sum(weight for term, weight in weights.items() if term in one.context)
+    score = points / total + _PASSAGE_BONUS * _standing(one.passage, passages)
+    states_it = _states_what_was_asked(question, one.sentence.text)
+    if states_it:
         score += _KIND_BONUS
-    if score:
-        score += _PASSAGE_BONUS * _standing(one.passage, passages)
-    return Ranked(one, score, covered / total if has_own else 0.0)
+    if len(weights) > 1 and in_heading / total >= _SECTION_COVERAGE:
+        score += _SECTION_BONUS
+    is_on_topic = any(term in one.context or term in one.nearby for term in weights)
+    return Ranked(one, score, covered / total, is_of_kind=states_it and is_on_topic)
+
+
+def _share(term: str, one: Candidate) -> float:
+    if term in one.body:
+        return 1.0
+    if term in one.context:
+        return _IN_HEADING
+    return _NEARBY if term in one.nearby else 0.0
 
 
 def _states_what_was_asked(question: str, text: str) -> bool:
@@ -146,15 +167,14 @@ def _standing(passage: Passage, passages: Sequence[Passage]) -> float:
 
 
 def _answers(best: Ranked) -> bool:
-    evidence = best.candidate.passage.matched or 0.0
-    bar = COVERAGE_MIN_WITH_EVIDENCE if evidence >= EVIDENCE_MIN else COVERAGE_MIN
-    return best.score > 0 and best.coverage >= bar
+    return best.coverage >= (COVERAGE_MIN_OF_KIND if best.is_of_kind else COVERAGE_MIN)
 
 
 def _chosen(ranked: Sequence[Ranked], weights: dict[str, float]) -> list[Ranked]:
     best = ranked[0]
     chosen = [best]
-    told = {term for term in weights if term in best.candidate.body}
+    asked = {term for term in weights if term in best.candidate.body} - {NEGATION}
+    told = set(asked)
     length = len(best.candidate.sentence.text)
     for one in ranked[1:]:
         if len(chosen) == ANSWER_SENTENCES_MAX or one.score < best.score * _ALSO_SHOWN:
@@ -163,8 +183,8 @@ def _chosen(ranked: Sequence[Ranked], weights: dict[str, float]) -> list[Ranked]
         if any(text == other.candidate.sentence.text for other in chosen):
             continue  # Chunks overlap.
         adds = {term for term in weights if term in one.candidate.body} - told
-        is_near = _is_neighbour(one.candidate, best.candidate)
-        if (adds or is_near) and length + len(text) <= ANSWER_CHARACTERS_MAX:
+        goes_on = _is_neighbour(one.candidate, best.candidate) and asked <= one.candidate.body
+        if (adds or goes_on) and length + len(text) <= ANSWER_CHARACTERS_MAX:
             chosen.append(one)
             told |= adds
             length += len(text)

@@ -29,6 +29,14 @@ class Sentence:
     context: str
     """The headings above it and, for items of a list, the line that introduces the list."""
 
+    introduction: str = ""
+    """What an item of a list needs ahead of it to be understood."""
+
+    @property
+    def is_item(self) -> bool:
+        """A fragment that only makes sense after its introduction."""
+        return bool(self.introduction)
+
 
 @dataclass(frozen=True, slots=True)
 class _Block:
@@ -37,14 +45,16 @@ class _Block:
     start: int
     text: str
     context: str
+    introduction: str
 
 
-def sentences_of(text: str) -> list[Sentence]:
-    return [sentence for block in _blocks(text) for sentence in _sentences_in(block)]
+def sentences_of(text: str, *, section: str = "") -> list[Sentence]:
+    """`section` names the headings above the whole text, as a search reports them."""
+    return [sentence for block in _blocks(text, section) for sentence in _sentences_in(block)]
 
 
-def _blocks(text: str) -> Iterator[_Block]:
-    headings: list[tuple[int, str]] = []
+def _blocks(text: str, section: str) -> Iterator[_Block]:
+    headings: list[tuple[int, str]] = [(0, section.rsplit(">", 1)[-1].strip())] if section else []
     introduction = ""
     paragraph: list[str] = []
     paragraph_at = position = 0
@@ -58,7 +68,8 @@ def _blocks(text: str) -> Iterator[_Block]:
         starts_new = bool(heading) or is_bullet or is_table or not line.strip()
         if starts_new and paragraph:
             block = "".join(paragraph)
-            yield _Block(paragraph_at, block, context())
+            above = introduction or (headings[-1][1] if headings else "")
+            yield _Block(paragraph_at, block, context(), above)
             if block.rstrip().endswith(":"):
                 introduction = block.strip()
             elif not _BULLET.match(block):
@@ -101,12 +112,22 @@ def _sentence(block: _Block, begin: int, end: int, shown: str | None = None) -> 
         start=block.start + begin,
         end=block.start + end,
         context=block.context,
+        introduction=_introduction(block, raw),
     )
+
+
+def _introduction(block: _Block, raw: str) -> str:
+    """For fragments only: an item that is a sentence of its own speaks for itself."""
+    item = _BULLET.sub("", raw.strip())
+    is_fragment = _BULLET.match(block.text) is not None and (
+        item[:1].islower() or not item.rstrip().endswith((".", "!", ";"))
+    )
+    return readable(block.introduction).rstrip(":").strip() if is_fragment else ""
 
 
 def readable(text: str) -> str:
     """One line without Markdown's marks."""
     text = _BULLET.sub("", text.strip())
     text = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", text)
-    text = re.sub(r"(\*\*|__|`)(.+?)\1", r"\2", text)
+    text = re.sub(r"(\*\*|__|\*|`)(\S(?:.*?\S)?)\1", r"\2", text)
     return " ".join(text.split())

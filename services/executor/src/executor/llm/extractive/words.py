@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from functools import lru_cache
 from typing import Final
@@ -21,11 +22,14 @@ _STOP_TEXT: Final = """
 """
 STOP_WORDS: Final = frozenset(_STOP_TEXT.split())
 
+_NAME_PAIR: Final = re.compile(r"(?<=[a-z,] )([A-Z][a-z]+) ([A-Z][a-z]+)\b")
+"""Two capitalised words in a row, not at the beginning of a sentence."""
+
 # Words that customers and documents use for the same thing. The first of each row stands for it.
 _SAME: Final = (
     "buy bought purchase purchases purchased purchasing buyer",
-    "send sent ship ships shipped shipping shipment shipments mail mailed dispatch dispatched",
-    "deliver delivers delivered delivery deliveries arrive arrives arrived arrival",
+    "deliver delivers delivered delivery deliveries ship ships shipped shipping shipment shipments send sent dispatch",
+    "arrive arrives arrived arrival",
     "defect defects defective broken broke breaks faulty fault faults malfunction malfunctions",
     "damage damages damaged",
     "price prices priced cost costs fee fees charge charges charged",
@@ -57,9 +61,38 @@ def words_of(text: str) -> list[str]:
     return [match.group().lower() for match in _WORD.finditer(text)]
 
 
+NEGATION: Final = "not"
+_NEGATIONS: Final = frozenset(
+    ["not", "no", "never", "cannot", "except", "excluded", "exclude", "excludes", "without"]
+)
+
+
 def terms_of(text: str) -> list[str]:
     """What a text is about: its words without those that every text has, each reduced to its stem."""
     return [stem(word) for word in words_of(text) if word not in STOP_WORDS]
+
+
+def asked_terms(question: str) -> list[str]:
+    """The terms of a question, each once. Names of several words are one term, and so is being asked what is *not*."""
+    names = [pair for pair in _NAME_PAIR.findall(question) if pair[0].lower() not in STOP_WORDS]
+    in_names = {stem(word.lower()) for pair in names for word in pair}
+    terms = [term for term in terms_of(question) if term not in in_names]
+    terms += [_pair(stem(first.lower()), stem(second.lower())) for first, second in names]
+    if _NEGATIONS.intersection(words_of(question)):
+        terms.append(NEGATION)
+    return list(dict.fromkeys(terms))
+
+
+def told_terms(text: str) -> frozenset[str]:
+    """Everything a question's term can be found as: terms, neighbouring pairs of them, and negation."""
+    terms = terms_of(text)
+    pairs = [_pair(first, second) for first, second in itertools.pairwise(terms)]
+    negation = [NEGATION] if _NEGATIONS.intersection(words_of(text)) else []
+    return frozenset((*terms, *pairs, *negation))
+
+
+def _pair(first: str, second: str) -> str:
+    return f"{first} {second}"
 
 
 @lru_cache(maxsize=20_000)
