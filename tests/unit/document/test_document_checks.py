@@ -138,9 +138,10 @@ def test_a_function_leads_nowhere(only: Only) -> None:
     check(found, Code.FLOW, "/use/functions/f/then", (2, 42))
 
 
-def test_a_second_default_case_is_never_reached(only: Only) -> None:
-    found = only("do:\n- a: {switch: [{x: {then: end}}, {y: {then: exit}}]}")
+def test_cases_after_the_default_are_never_reached(only: Only) -> None:
+    found = only("do:\n- a: {switch: [{x: {then: end}}, {y: {when: .y, then: exit}}]}")
     assert (found.severity, found.pointer) == (Severity.WARNING, "/do/0/a/switch/1")
+    assert "`x` before it has no `when`" in found.message
 
 
 # References
@@ -195,6 +196,12 @@ def test_an_unknown_function_is_refused(
     check(found, Code.REFERENCE, "/do/0/a/call", (4, 13))
     assert message in found.message
     assert advice in (found.advice or "")
+
+
+def test_a_function_is_not_named_like_a_kind_of_call(diagnose: Find) -> None:
+    found = diagnose(f"use: {{functions: {{http: {{{SET}}}}}}}\ndo: []")
+    assert found[0].pointer == "/use/functions/http"
+    assert "a function cannot be named `http`" in found[0].message
 
 
 def test_an_own_function_is_known_to_the_catalog(diagnose: Find) -> None:

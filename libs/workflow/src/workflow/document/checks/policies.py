@@ -37,10 +37,13 @@ def check(document: Examined, report: Report) -> None:
 
 
 def _check_defaults(task: SwitchTask, pointer: str, report: Report) -> None:
-    defaults = [i for i, item in enumerate(task.switch) if item.case.when is None]
-    for position in defaults[1:]:
+    """Cases are tried in order, and one without `when` always matches."""
+    conditions = [item.case.when for item in task.switch]
+    default = conditions.index(None) if None in conditions else len(conditions)
+    for position in range(default + 1, len(conditions)):
         report.warning(
             Code.UNUSED,
             join(pointer, position),
-            "this case is never reached: one without `when` is there already",
+            f"this case is never reached: `{task.switch[default].name}` before it has no `when`",
+            "Put the case without `when` last.",
         )

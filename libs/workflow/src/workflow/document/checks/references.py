@@ -35,7 +35,20 @@ def check(document: Examined, report: Report) -> None:
     for pointer, task in document.each(CallFunctionTask):
         used.add(("functions", task.call))
         _check_function(task.call, join(pointer, "call"), document, report)
+    _check_function_names(document, report)
     _tell_unused(document, used, report)
+
+
+def _check_function_names(document: Examined, report: Report) -> None:
+    for name in CALL_KINDS:
+        if name in document.declared("functions"):
+            report.error(
+                Code.REFERENCE,
+                join("/use/functions", name),
+                f"a function cannot be named `{name}`, which is a kind of call",
+                "Choose another name.",
+                of_key=True,
+            )
 
 
 def _references(document: Examined) -> Iterator[Reference]:
