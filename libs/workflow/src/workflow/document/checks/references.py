@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import NamedTuple
 
-from workflow.document.catalog import DEFAULT_CATALOG, parse_reference
+from workflow.document.catalog import DEFAULT_CATALOG, FunctionReference, parse_reference
 from workflow.document.checks.examined import Examined
 from workflow.document.diagnostics import Code
 from workflow.document.report import Report, did_you_mean
@@ -100,8 +100,20 @@ def _check_function(call: str, pointer: str, document: Examined, report: Report)
                 Code.REFERENCE,
                 pointer,
                 f"the default catalog has no function `{reference.name}:{reference.version}`",
-                partial(did_you_mean, call.partition("@")[0], document.functions.names()),
+                partial(_catalog_advice, reference, document),
             )
+
+
+def _catalog_advice(reference: FunctionReference, document: Examined) -> str:
+    """By name alone: the version in common would make any two functions look alike."""
+    offered = [full.partition(":") for full in document.functions.names()]
+    versions = sorted(version for name, _, version in offered if name == reference.name)
+    if versions:
+        return f"It has {', '.join(f'`{reference.name}:{version}`' for version in versions)}."
+    near = did_you_mean(reference.name, {name for name, _, _ in offered})
+    if near and near.startswith("Did"):
+        return near
+    return "Start the workers that offer it, then register the workflow."
 
 
 def _function_advice(call: str, document: Examined) -> str:
