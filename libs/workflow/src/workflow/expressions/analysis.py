@@ -1,9 +1,9 @@
 """What a program refers to: its free variables, and whether every function it calls exists."""
 
-from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Final
 
 from workflow.expressions import names
 from workflow.expressions.errors import ExpressionSyntaxError
@@ -17,9 +17,45 @@ from workflow.expressions.syntax import (
     Format,
     Label,
     Node,
+    Pattern,
     Text,
     Variable,
 )
+
+_DEPTH_MAX: Final = 160
+"""Nodes inside each other, in a chain of operators as well. Well below Python's own limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What has a name at one place of the program."""
+
+    variables: frozenset[str] = frozenset()
+    functions: frozenset[str] = frozenset()
+    labels: frozenset[str] = frozenset()
+    depth: int = 0
+
+    def deeper(self) -> "_Known":
+        if self.depth >= _DEPTH_MAX:
+            raise ExpressionSyntaxError(
+                "the expression is nested too deeply",
+                advice="Compute parts of it in tasks of their own.",
+            )
+        return replace(self, depth=self.depth + 1)
+
+    def binding(self, patterns: tuple[Pattern, ...]) -> "_Known":
+        return replace(self, variables=self.variables.union(*map(variables_of, patterns)))
+
+    def defining(self, name: str, arity: int) -> "_Known":
+        return replace(self, functions=self.functions | {f"{name}/{arity}"})
+
+    def within(self, parameters: tuple[str, ...]) -> "_Known":
+        """Inside a function. A `$value` can also be called as a filter of that name."""
+        return replace(
+            self,
+            variables=self.variables | {name[1:] for name in parameters if name.startswith("$")},
+            functions=self.functions | {f"{name.lstrip('$')}/0" for name in parameters},
+        )
 
 
 class Analysis:
@@ -29,59 +65,46 @@ class Analysis:
         self.variables: set[str] = set()
         self.size = 0
         """Nodes of the program: what one pass over it costs."""
-        self._visit(program, frozenset(), frozenset(), frozenset())
+        self._visit(program, _Known())
 
-    def _visit(
-        self, node: Any, bound: frozenset[str], functions: frozenset[str], labels: frozenset[str]
-    ) -> None:
+    def _visit(self, node: Any, known: _Known) -> None:
         self.size += 1
+        known = known.deeper()
         match node:
-            case Variable(name, offset):
-                self._variable(name, offset, bound)
+            case Bind(source, patterns, body):
+                self._visit(source, known)
+                self._visit_all((*patterns, body), known.binding(patterns))
+            case Fold(source, patterns, steps):
+                self._visit(source, known)
+                self._visit_all((*patterns, *steps), known.binding(patterns))
+            case Define(name, parameters, body, rest):
+                known = known.defining(name, len(parameters))
+                self._visit(body, known.within(parameters))
+                self._visit(rest, known)
+            case Label(name, body):
+                self._visit(body, replace(known, labels=known.labels | {name}))
+            case _:
+                self._check(node, known)
+                self._visit_all(_children(node), known)
+
+    def _visit_all(self, nodes: Iterable[Any], known: _Known) -> None:
+        for child in nodes:
+            self._visit(child, known)
+
+    def _check(self, node: Any, known: _Known) -> None:
+        match node:
+            case Variable(name, offset) if name not in known.variables:
+                self._note_variable(name, offset)
             case Call(name, arguments, offset):
-                _check_function(name, len(arguments), offset, functions)
+                _check_function(name, len(arguments), offset, known.functions)
             case Text(form, _) | Format(form):
                 _check_format(form)
-            case Break(name, offset) if name not in labels:
+            case Break(name, offset) if name not in known.labels:
                 raise ExpressionSyntaxError(f"there is no label `${name}` here", offset=offset)
-            case Bind(source, patterns, body):
-                self._visit(source, bound, functions, labels)
-                inner = bound.union(*(variables_of(p) for p in patterns))
-                self._visit_all((*patterns, body), inner, functions, labels)
-                return
-            case Fold(source, patterns, steps):
-                self._visit(source, bound, functions, labels)
-                inner = bound.union(*(variables_of(p) for p in patterns))
-                self._visit_all((*patterns, *steps), inner, functions, labels)
-                return
-            case Define(name, parameters, body, rest):
-                defined = functions | {f"{name}/{len(parameters)}"}
-                local = {p for p in parameters if not p.startswith("$")}
-                values = {p[1:] for p in parameters if p.startswith("$")}
-                within = defined | {f"{p}/0" for p in local | values}
-                self._visit(body, bound | values, within, labels)
-                self._visit(rest, bound, defined, labels)
-                return
-            case Label(name, body):
-                self._visit(body, bound, functions, labels | {name})
-                return
             case _:
                 pass
-        self._visit_all(_children(node), bound, functions, labels)
 
-    def _visit_all(
-        self,
-        nodes: "tuple[Any, ...] | Iterator[Any]",
-        bound: frozenset[str],
-        functions: frozenset[str],
-        labels: frozenset[str],
-    ) -> None:
-        for child in nodes:
-            self._visit(child, bound, functions, labels)
-
-    def _variable(self, name: str, offset: int, bound: frozenset[str]) -> None:
-        if name in bound:
-            return
+    def _note_variable(self, name: str, offset: int) -> None:
         reason = names.REFUSED_VARIABLES.get(name)
         if reason is not None:
             raise ExpressionSyntaxError(
@@ -96,24 +119,16 @@ class Analysis:
 
 def _children(node: Any) -> Iterator[Any]:
     """The nodes right below, whatever tuples they sit in."""
-    if isinstance(node, tuple):
-        for item in node:
-            yield from _children(item)
-    elif is_dataclass(node):
-        for field in fields(node):
-            value = getattr(node, field.name)
-            if isinstance(value, tuple):
-                yield from (item for item in _flattened(value) if is_dataclass(item))
-            elif is_dataclass(value):
-                yield value
+    for field in fields(node):
+        yield from _nodes_in(getattr(node, field.name))
 
 
-def _flattened(values: tuple[Any, ...]) -> Iterator[Any]:
-    for value in values:
-        if isinstance(value, tuple):
-            yield from _flattened(value)
-        else:
-            yield value
+def _nodes_in(value: Any) -> Iterator[Any]:
+    if isinstance(value, tuple):
+        for item in value:
+            yield from _nodes_in(item)
+    elif is_dataclass(value):
+        yield value
 
 
 def _check_function(name: str, arity: int, offset: int, functions: frozenset[str]) -> None:
@@ -137,7 +152,7 @@ def _advice(name: str) -> str:
     if others:
         return f"It exists as {', '.join(others)}."
     known = {signature.split("/")[0] for signature in names.KNOWN}
-    close = get_close_matches(name, known, n=1)
+    close = get_close_matches(name, known, n=1, cutoff=0.8)
     if close:
         return f"Did you mean `{close[0]}`?"
     return f'For a property write `.{name}`, for text `"{name}"`.'

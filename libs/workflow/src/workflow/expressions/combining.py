@@ -198,9 +198,8 @@ def refuse_growth(value: Any, limit: int) -> None:
     while waiting:
         item = waiting.pop()
         kind = type(item)
-        units += 1
         if kind is str:
-            units += len(item) >> 5
+            units += len(item) >> 7
         elif kind is list:
             units += len(item)
             waiting.extend(item)

@@ -18,17 +18,18 @@ from workflow.expressions.syntax import Node
 from workflow.expressions.tokens import Scan, tokenize
 
 _CACHED_MAX: Final = 4096
-_STEPS_MAX: Final = 50_000
+_STEPS_MAX: Final = 20_000
 """Elements that one evaluation may touch in this process; some tens of milliseconds at worst."""
-_NODE_STEPS_MAX: Final = 1_000_000
+_NODE_STEPS_MAX: Final = 400_000
 """The same, times the size of the program."""
 _STEPS_MIN: Final = 1_000
 _RESULT_UNITS_MAX: Final = 200_000
+"""Elements of a result, a long string counting as one for each 128 characters."""
 _SMALL_PROGRAM: Final = 64
 
 
 class Expression:
-    """One jq program. Immutable; equal sources may be the same object."""
+    """One jq program. Immutable; of equal source, equal."""
 
     __slots__ = (
         "_code", "_copies", "_locals_count", "_steps", "is_fast", "source", "uses_current",
@@ -54,6 +55,12 @@ class Expression:
         self._copies = compiler.copies or analysis.size > _SMALL_PROGRAM
         self._locals_count = compiler.locals_count
         self._steps = max(_STEPS_MIN, min(_STEPS_MAX, _NODE_STEPS_MAX // analysis.size))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Expression) and other.source == self.source
+
+    def __hash__(self) -> int:
+        return hash(self.source)
 
     def __repr__(self) -> str:
         return f"Expression({self.source!r})"
@@ -89,25 +96,21 @@ def compile_expression(text: str) -> Expression:
 
 @lru_cache(maxsize=_CACHED_MAX)
 def _compiled(text: str) -> Expression:
-    return expression_of(text, tokenize(text))
-
-
-def expression_of(text: str, scan: Scan, start: int = 0) -> Expression:
-    """The expression that `scan` found in `text` from `start` on."""
+    scan = tokenize(text)
     try:
-        program = parse(scan.tokens)
-        return Expression(_source(text, scan, start), program)
+        return Expression(_without_comments(text, scan), parse(scan.tokens))
     except RecursionError:
         raise ExpressionSyntaxError("the expression is nested too deeply") from None
 
 
-def _source(text: str, scan: Scan, start: int) -> str:
-    end = scan.tokens[-1].offset
+def _without_comments(text: str, scan: Scan) -> str:
+    """Workers get no comments: jq would have to agree with us on where each one ends."""
     pieces: list[str] = []
+    start = 0
     for begin, stop in scan.comments:
         pieces.append(text[start:begin])
         start = stop
-    pieces.append(text[start:end])
+    pieces.append(text[start:])
     return "".join(pieces).strip()
 
 

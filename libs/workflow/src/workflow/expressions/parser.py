@@ -45,14 +45,15 @@ _LEVELS: Final = {
     **dict.fromkeys(("*", "/", "%"), 7),
 }
 _UNCHAINED: Final = (_UPDATES, _COMPARISONS)
-_NESTING_MAX: Final = 64
 
 
 def parse(tokens: tuple[Token, ...]) -> Node:
     """The program, or ExpressionSyntaxError."""
     if tokens[0].kind is Kind.END:
         raise ExpressionSyntaxError(
-            "the expression is empty", advice="Write `.` for the current data."
+            "the expression is empty",
+            advice="Write `.` for the current data.",
+            offset=tokens[0].offset,
         )
     return Parser(tokens, depth=0).program()
 
@@ -71,11 +72,7 @@ class Parser(Primaries):
 
     def query(self) -> Node:
         """Pipes and commas, the loosest of all."""
-        self.depth += 1
-        if self.depth > _NESTING_MAX:
-            raise ExpressionSyntaxError(
-                "the expression is nested too deeply", offset=self.peek().offset
-            )
+        self.descend()
         stages = [self._commas()]
         while self.accept("|"):
             stages.append(self._commas())
@@ -187,29 +184,36 @@ class Parser(Primaries):
             step_is_last = True
 
     def _after_dot(self, target: Node) -> Node:
-        if self.accept("["):
-            return self._bracketed(target)
+        if self.accept("["):  # Without slices, as jq has it.
+            node = self._each_or_index(target)
+            if isinstance(node, Index):
+                self.expect("]")
+            return node
         if self.peek().kind in (Kind.STRING, Kind.FORMAT):
             return Index(target, self.string())
         raise self.unexpected('after a dot comes a name, a "string" or `[`')
 
     def _bracketed(self, target: Node) -> Node:
         """`[]`, `[key]`, `[start:stop]`; the opening bracket is behind us."""
+        if self.accept(":"):
+            return self._slice(target, None)
+        node = self._each_or_index(target)
+        if isinstance(node, Each) or self.accept("]"):
+            return node
+        self.expect(":")
+        return self._slice(target, node.key)
+
+    def _each_or_index(self, target: Node) -> Each | Index:
         if self.accept("]"):
             return Each(target)
-        if self.accept(":"):
-            stop = self.query()
-            self.expect("]")
-            return Slice(target, None, stop)
-        key = self.query()
-        if not self.accept(":"):
-            self.expect("]")
-            return Index(target, key)
-        if self.accept("]"):
-            return Slice(target, key, None)
+        return Index(target, self.query())
+
+    def _slice(self, target: Node, start: Node | None) -> Node:
+        if start is not None and self.accept("]"):
+            return Slice(target, start, None)
         stop = self.query()
         self.expect("]")
-        return Slice(target, key, stop)
+        return Slice(target, start, stop)
 
 
 def _may_join(token: Token) -> bool:

@@ -1,7 +1,7 @@
 """Terms: literals, strings, arrays, objects, calls, and the constructs that end by themselves."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Final
 
 from workflow.expressions import patterns
 from workflow.expressions.errors import ExpressionSyntaxError
@@ -25,6 +25,7 @@ from workflow.expressions.syntax import (
 from workflow.expressions.tokens import Kind, Token
 
 _CONSTANTS = {"null": None, "true": True, "false": False}
+_NESTING_MAX: Final = 64
 _MODULE_WORDS = ("import", "include", "module")
 
 
@@ -90,6 +91,14 @@ class Primaries(ABC):
             advice = "`?//` is one operator; write `? //` with a space."
         return ExpressionSyntaxError(wanted, advice=advice, offset=token.offset)
 
+    def descend(self) -> None:
+        """One bracket deeper. Whoever calls this comes back up with `self.depth -= 1`."""
+        self.depth += 1
+        if self.depth > _NESTING_MAX:
+            raise ExpressionSyntaxError(
+                "the expression is nested too deeply", offset=self.peek().offset
+            )
+
     def primary(self) -> Node:
         token = self.peek()
         match token.kind:
@@ -152,6 +161,7 @@ class Primaries(ABC):
         raise self.unexpected("a value is missing")
 
     def _object(self) -> Node:
+        self.descend()
         entries: list[tuple[Node, Node]] = []
         while not self.accept("}"):
             entries.append(self._entry())
@@ -160,6 +170,7 @@ class Primaries(ABC):
                 break
             if self.peek().is_operator(","):
                 raise self.unexpected("a property is missing")
+        self.depth -= 1
         return Object(tuple(entries))
 
     def _entry(self) -> tuple[Node, Node]:
@@ -181,8 +192,6 @@ class Primaries(ABC):
             shorthand = Index(Identity(), key)
         elif self.accept("("):
             key, shorthand = self.query(), None
-            if isinstance(key, Literal) and not isinstance(key.value, str):
-                raise self.unexpected("a property name must be a string", token)
             self.expect(")")
         else:
             raise self.unexpected("a property name is missing")

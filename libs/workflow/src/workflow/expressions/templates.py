@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 
 from workflow.expressions.errors import ExpressionSyntaxError
-from workflow.expressions.expression import Expression, compile_expression, expression_of
+from workflow.expressions.expression import Expression, compile_expression
 from workflow.expressions.frame import Scope
 from workflow.expressions.tokens import tokenize
 
@@ -94,8 +94,7 @@ class _Array(_Part):
 
 def is_expression(text: str) -> bool:
     """Whether the whole string is one `${ … }`. Raises ExpressionSyntaxError for a broken one."""
-    pieces = split(text.strip())
-    return len(pieces) == 1 and isinstance(pieces[0], Embedded)
+    return _sole(split(text)) is not None
 
 
 def compile_template(value: Any) -> Template:
@@ -113,17 +112,15 @@ def compile_transform(value: Any) -> Template:
 
 def compile_bare(text: str) -> Expression:
     """An expression-only field: `${ … }` and bare jq mean the same."""
-    stripped = text.strip()
-    if not stripped.startswith(_OPEN):
+    if not text.lstrip().startswith(_OPEN):
         return compile_expression(text)
-    pieces = split(stripped)
-    only = pieces[0]
-    if len(pieces) == 1 and isinstance(only, Embedded):
-        return only.expression
-    raise ExpressionSyntaxError(
-        "this field takes one expression, and here is text behind it",
-        advice='Write one `${ … }`; join text inside of it, as in `${ "a\\(.b)" }`.',
-    )
+    sole = _sole(split(text))
+    if sole is None:
+        raise ExpressionSyntaxError(
+            "this field takes one expression, and here is text behind it",
+            advice='Write one `${ … }`; join text inside of it, as in `${ "a\\(.b)" }`.',
+        )
+    return sole
 
 
 def text_of(value: Any) -> str:
@@ -136,6 +133,8 @@ class Embedded:
     """A `${ … }` found in a string."""
 
     expression: Expression
+    end: int
+    """Where the string goes on."""
 
 
 @lru_cache(maxsize=_CACHED_MAX)
@@ -143,19 +142,32 @@ def split(text: str) -> tuple[str | Embedded, ...]:
     """The string's literal pieces and its expressions, in order."""
     pieces: list[str | Embedded] = []
     position = 0
-    while True:
-        start = text.find(_OPEN, position)
-        if start < 0:
-            break
+    while (start := text.find(_OPEN, position)) >= 0:
         if start > position:
             pieces.append(text[position:start])
         inside = start + len(_OPEN)
-        scan = tokenize(text, inside, closer="}")
-        pieces.append(Embedded(expression_of(text, scan, inside)))
-        position = scan.end
-    if position < len(text) or not pieces:
+        end = tokenize(text, inside, closer="}").end
+        pieces.append(Embedded(_at(inside, text[inside : end - 1]), end))
+        position = end
+    if position < len(text):
         pieces.append(text[position:])
     return tuple(pieces)
+
+
+def _at(offset: int, source: str) -> Expression:
+    try:
+        return compile_expression(source)
+    except ExpressionSyntaxError as error:
+        raise ExpressionSyntaxError(
+            error.message, advice=error.advice, offset=error.offset + offset
+        ) from None
+
+
+def _sole(pieces: tuple[str | Embedded, ...]) -> Expression | None:
+    """The one expression, if there is nothing but blanks around it."""
+    parts = [piece for piece in pieces if isinstance(piece, Embedded) or piece.strip()]
+    only = parts[0] if len(parts) == 1 else None
+    return only.expression if isinstance(only, Embedded) else None
 
 
 def _template(value: Any, depth: int) -> Template:
@@ -177,7 +189,7 @@ def _from_string(text: str) -> Template:
     if _OPEN not in text:
         return _Constant(text)
     pieces = split(text)
-    whole = pieces if len(pieces) == 1 else split(text.strip())
-    if len(whole) == 1 and isinstance(whole[0], Embedded):
-        return _Single(whole[0].expression)
+    sole = _sole(pieces)
+    if sole is not None:
+        return _Single(sole)
     return _Interpolated(tuple(p.expression if isinstance(p, Embedded) else p for p in pieces))

@@ -9,6 +9,7 @@ from workflow.expressions.errors import ExpressionSyntaxError
 
 SOURCE_CHARS_MAX: Final = 16_384
 _NESTING_MAX: Final = 64
+_LITERAL_OPENING: Final = 'To write the characters `${` as they are, use `${ "${" }`.'
 
 
 class Kind(StrEnum):
@@ -136,7 +137,7 @@ class _Scanner:
         if closer:
             raise ExpressionSyntaxError(
                 f"the closing `{closer}` is missing",
-                advice='To write the characters `${` as they are, use `${ "${" }`.',
+                advice=_LITERAL_OPENING if closer == "}" else "",
                 offset=max(0, started - 2),
             )
         tokens.append(Token(Kind.END, "", len(text)))

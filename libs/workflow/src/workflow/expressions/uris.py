@@ -47,12 +47,15 @@ def compile_uri_template(text: str) -> UriTemplate:
     """Raises ExpressionSyntaxError."""
     pieces: list[str | _Property | Expression] = []
     position = 0
-    for part in split(text.strip()):
+    for part in split(text.rstrip()):
         if isinstance(part, Embedded):
             pieces.append(part.expression)
+            position = part.end
         else:
             pieces.extend(_placeholders(part, position))
             position += len(part)
+    if pieces and isinstance(pieces[0], str):
+        pieces[0] = pieces[0].lstrip()
     return UriTemplate(tuple(pieces))
 
 

@@ -23,6 +23,8 @@ TYPE_NAMES: Final = {
 }
 EXACT_MAX: Final = 2**53
 """Up to here doubles and integers agree."""
+_LONG: Final = 1024
+"""Characters up to which work on a string is not worth counting."""
 _SPELLED_NUMBER: Final = re.compile(r"[0-9][eE]|\.[0-9]+0(?![0-9])|-0(?!\.)|[0-9]{16}")
 """Numbers that come back from Python in another spelling; inside strings a false alarm."""
 
@@ -43,7 +45,11 @@ def truthy(value: Any) -> bool:
 def equal(left: Any, right: Any, budget: Budget) -> bool:
     """Python holds `True == 1`, jq does not; otherwise they agree."""
     kind, other = type(left), type(right)
-    if kind is str or kind is bool or left is None:
+    if kind is str:
+        if len(left) > _LONG:
+            budget.charge(len(left) >> 10)
+        return other is str and bool(left == right)
+    if kind is bool or left is None:
         return kind is other and bool(left == right)
     if kind is int or kind is float:
         return (other is int or other is float) and bool(left == right)
@@ -59,6 +65,8 @@ def sort_key(value: Any, budget: Budget) -> tuple[Any, ...]:
     """A tuple that Python orders as jq orders the value: null, booleans, numbers, strings, …"""
     kind = type(value)
     if kind is str:
+        if len(value) > _LONG:
+            budget.charge(len(value) >> 6)  # Sorting may compare it many times.
         return (4, value)
     if kind is int or kind is float:
         return (3, value)
@@ -91,7 +99,6 @@ def to_json(value: Any, budget: Budget) -> str:
         raise NeedsWorker from None
     if "\x7f" in text:  # jq escapes DEL, orjson does not.
         raise NeedsWorker
-    budget.charge(len(text) >> 6)
     return text
 
 
@@ -116,6 +123,9 @@ def _check_spelling(value: Any, budget: Budget) -> None:
     if kind is float:
         if "e" in repr(value) or abs(value) >= EXACT_MAX or value == 0:
             raise NeedsWorker
+    elif kind is str:
+        if len(value) > _LONG:
+            budget.charge(len(value) >> 6)
     elif kind is list:
         budget.charge(len(value))
         for item in value:
