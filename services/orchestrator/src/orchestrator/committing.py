@@ -18,6 +18,7 @@ from orchestrator.deliveries import Delivery, Group, Live, ObligationBroken, Tim
 from orchestrator.notices import Notices
 from orchestrator.ports import Clock, DataRefused, Facts, Lost, Store, Windows, Write
 from orchestrator.publications import Owed, new_publication_id
+from orchestrator.tracing import turn_span
 from workflow.core.effects import OpenWait, WaitKind
 
 log = structlog.get_logger()
@@ -179,11 +180,12 @@ class Committing:
             write.idempotency.append(key_of(group))
         if live.version == 0:
             write.closed.append((group.execution_id, assemble.START_KEY))
-        assemble.add_tasks(
-            write, owed, live.facts, effects, installation=self._installation, windows=self._windows
-        )
-        for wait in effects.opened:
-            await self._add_wait(wait, live.facts, assembled)
+        with turn_span(live, now_ms=self._clock.now_ms()) as below:
+            assemble.add_tasks(
+                write, owed, below, effects, installation=self._installation, windows=self._windows
+            )
+            for wait in effects.opened:
+                await self._add_wait(wait, below, assembled)
         assemble.add_events(owed, live.facts, result, self._installation)
         await self._notices.add(owed, live.facts, effects)
         if effects.phase is not None and effects.phase.is_final:

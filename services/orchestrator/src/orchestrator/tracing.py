@@ -1,0 +1,42 @@
+"""One span a turn, below the trace that the execution was started in."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from common.ids import uuid7_ms
+from common.telemetry import current_traceparent, span
+from orchestrator.deliveries import Live
+from orchestrator.ports import Facts
+
+LINKED_AFTER_MS = 60 * 60 * 1000
+"""An execution older than this goes on in a trace of its own, linked to its first: backends cut long traces."""
+
+
+@contextmanager
+def turn_span(live: Live, *, now_ms: int) -> Generator[Facts]:
+    """The span of one turn; gives the facts that tasks and children opened by it carry on, in its trace."""
+    facts = live.facts
+    if not _is_recorded(facts.traceparent):
+        yield facts
+        return
+    is_old = now_ms - uuid7_ms(facts.execution_id) > LINKED_AFTER_MS
+    attributes = {
+        "kwe.execution_id": str(facts.execution_id),
+        "kwe.workflow_id": facts.workflow_id,
+        "kwe.version": live.version,
+    }
+    with span(
+        "execution.advance",
+        parent_traceparent=None if is_old else facts.traceparent,
+        links=[facts.traceparent] if is_old else (),
+        attributes=attributes,
+        root=is_old,
+    ):
+        yield replace(facts, traceparent=current_traceparent())
+
+
+def _is_recorded(traceparent: str) -> bool:
+    return len(traceparent) == 55 and int(traceparent[-2:], 16) & 1 == 1
