@@ -23,7 +23,7 @@ def turn_span(live: Live, *, now_ms: int) -> Generator[Facts]:
         yield facts
         return
     is_old = now_ms - uuid7_ms(facts.execution_id) > LINKED_AFTER_MS
-    attributes = {
+    attributes: dict[str, str | int] = {
         "kwe.execution_id": str(facts.execution_id),
         "kwe.workflow_id": facts.workflow_id,
         "kwe.version": live.version,
@@ -32,7 +32,7 @@ def turn_span(live: Live, *, now_ms: int) -> Generator[Facts]:
         "execution.advance",
         parent_traceparent=None if is_old else facts.traceparent,
         links=[facts.traceparent] if is_old else (),
-        attributes=attributes,
+        attributes=dict(attributes),
         root=is_old,
     ):
         yield replace(facts, traceparent=current_traceparent())
