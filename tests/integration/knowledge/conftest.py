@@ -100,3 +100,24 @@ def finish(organization: uuid.UUID) -> Finish:
         return found
 
     return wait
+
+
+class WatchedEmbedder:
+    """The local model, with a record of what it was asked and a say in what happens then."""
+
+    def __init__(self, before: Callable[[list[str]], Awaitable[None]] | None = None) -> None:
+        self._model = LocalEmbedder()
+        self._before = before
+        self.provider = self._model.provider
+        self.model = self._model.model
+        self.dimensions = self._model.dimensions
+        self.embedded: list[str] = []
+
+    async def embed(self, texts):
+        if self._before is not None:
+            await self._before(list(texts))
+        self.embedded.extend(texts)
+        return await self._model.embed(texts)
+
+    async def close(self) -> None:
+        await self._model.close()

@@ -81,6 +81,8 @@ def _parse_entry(key: str, value: Any, pointer: str, depth: int) -> Filter:
 
 
 def _parse_field(field: str, value: Any, pointer: str) -> Filter:
+    if not _is_ordered(field):
+        raise _invalid(pointer, "contains NUL characters or broken Unicode")
     if not isinstance(value, Mapping):
         return _condition(field, "$eq", value, pointer)
     if not value:
@@ -96,7 +98,7 @@ def _condition(field: str, operator: str, value: Any, pointer: str) -> Condition
         case "$eq" | "$ne":
             valid, advice = _is_scalar(value), "a text, a number, a boolean or null"
         case "$gt" | "$gte" | "$lt" | "$lte":
-            valid = isinstance(value, str | int | float) and not isinstance(value, bool)
+            valid = _is_ordered(value) and not isinstance(value, bool)
             advice = "a number or a text"
         case "$in" | "$nin":
             valid = isinstance(value, list | tuple) and 0 < len(value) <= VALUES_MAX
@@ -112,7 +114,19 @@ def _condition(field: str, operator: str, value: Any, pointer: str) -> Condition
 
 
 def _is_scalar(value: Any) -> bool:
-    return value is None or isinstance(value, str | int | float | bool)
+    return value is None or isinstance(value, bool) or _is_ordered(value)
+
+
+def _is_ordered(value: Any) -> bool:
+    """A number or a text that PostgreSQL can hold: finite, 64 bits, no NUL, no lone surrogates."""
+    try:
+        return (
+            isinstance(value, str | int | float)
+            and orjson.dumps(value) != b"null"
+            and "\0" not in str(value)
+        )
+    except TypeError:
+        return False
 
 
 def _count(filter: Filter) -> int:

@@ -21,10 +21,7 @@ TERM_LENGTH_MAX = 64
 # Words that say how a sentence is built, not what it is about. Those of questions matter most: in a small
 # collection `how` and `me` are rare, and rare words count most.
 STOP_WORDS = frozenset(
-    "a about all also am an and any are as at be been being but by can could did do does doing each for from get gets "
-    "had has have having he her hers him his how i if in into is it its just me might mine much must my no nor not of "
-    "on or our ours shall she should so some such than that the their theirs them then there these they this those "
-    "to too us very was we were what when where which while who whom whose why will with would you your yours".split()
+    ["a", "about", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "been", "being", "but", "by", "can", "could", "did", "do", "does", "doing", "each", "for", "from", "get", "gets", "had", "has", "have", "having", "he", "her", "hers", "him", "his", "how", "i", "if", "in", "into", "is", "it", "its", "just", "me", "might", "mine", "much", "must", "my", "no", "nor", "not", "of", "on", "or", "our", "ours", "shall", "she", "should", "so", "some", "such", "than", "that", "the", "their", "theirs", "them", "then", "there", "these", "they", "this", "those", "to", "too", "us", "very", "was", "we", "were", "what", "when", "where", "which", "while", "who", "whom", "whose", "why", "will", "with", "would", "you", "your", "yours"]
 )
 
 # The ranges of Han, kana and Hangul: languages in which spaces do not separate words, or not reliably.
