@@ -50,19 +50,19 @@ def read_documents(documents: Any, *, collection_id: UUID) -> list[NewDocument]:
         _read(document, f"/documents/{place}", collection_id, problems)
         for place, document in enumerate(documents)
     ]
-    accepted = [document for document in read if document is not None]
     seen: set[str] = set()
-    for place, document in enumerate(accepted):
-        if document.id in seen:
+    for place, document in enumerate(read):
+        if document is not None and document.id in seen:
             problems.append(Violation(f"/documents/{place}/id", "occurs twice in this request"))
-        seen.add(document.id)
+        elif document is not None:
+            seen.add(document.id)
     if problems:
         raise InvalidRequest(
             f"The documents cannot be accepted: {problems[0].pointer} {problems[0].detail}.",
             code="invalid_document",
             errors=problems,
         )
-    return accepted
+    return [document for document in read if document is not None]
 
 
 def _read(

@@ -25,6 +25,9 @@ _TIMEOUT_SECONDS = 20.0
 
 _RETRY_AFTER_MAX_SECONDS = 300.0
 
+_MALFORMED = (AttributeError, TypeError, ValueError)
+"""What the client and numpy raise for answers that are not what they should be."""
+
 
 class OpenAIEmbedder:
     provider = "openai"
@@ -52,9 +55,9 @@ class OpenAIEmbedder:
         tokens = 0
         for start in range(0, len(texts), _BATCH):
             response = await self._request(list(texts[start : start + _BATCH]))
-            ordered = sorted(response.data, key=lambda item: item.index)
-            parts.append(np.asarray([item.embedding for item in ordered], dtype=np.float32))
-            tokens += response.usage.total_tokens
+            vectors, read = _content(response)
+            parts.append(vectors)
+            tokens += read
         return self._unit(np.concatenate(parts), expected=len(texts)), tokens
 
     async def close(self) -> None:
@@ -75,8 +78,8 @@ class OpenAIEmbedder:
             raise _translated(
                 error.status_code, error.response.headers.get("retry-after")
             ) from error
-        except openai.OpenAIError as error:
-            raise Unavailable("The embedding provider gave no usable answer.") from error
+        except (openai.OpenAIError, *_MALFORMED) as error:
+            raise _unusable() from error
 
     def _unit(self, vectors: Vectors, *, expected: int) -> Vectors:
         if vectors.shape != (expected, self.dimensions):
@@ -88,6 +91,23 @@ class OpenAIEmbedder:
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         unit: Vectors = (vectors / np.where(norms == 0, 1, norms)).astype(np.float32)
         return unit
+
+
+def _content(response: "CreateEmbeddingResponse") -> tuple[Vectors, int]:
+    """The vectors in the order of the texts, and the tokens they cost. The client checks nothing of it."""
+    try:
+        ordered = sorted(response.data, key=lambda item: item.index)
+        vectors = np.asarray([item.embedding for item in ordered], dtype=np.float32)
+        tokens = response.usage.total_tokens
+    except _MALFORMED as error:
+        raise _unusable() from error
+    if vectors.ndim != 2 or not np.isfinite(vectors).all():
+        raise _unusable()
+    return vectors, tokens
+
+
+def _unusable() -> Unavailable:
+    return Unavailable("The embedding provider gave no usable answer.")
 
 
 def _translated(status: int, retry_after: str | None) -> Unavailable | Unprocessable:
