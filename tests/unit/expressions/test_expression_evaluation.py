@@ -123,7 +123,8 @@ def test_raised_errors_carry_their_own_text() -> None:
 @pytest.mark.parametrize(
     "text",
     ["range(3)", "reduce .[] as $x (0; . + $x)", "def f: 1; f", '"a" | test("a")', ".a |= 1", "..",
-     "try 1 catch 2", "limit(1; .)", "now", "@csv", "label $x | 1", "paths", "1e3", "1.10"],
+     "try 1 catch 2", "limit(1; .)", "now", "@csv", "label $x | 1", "paths", "1e3", "1.10", ". + 1.10",
+     "1 == 0.10000000000000000001"],
 )  # fmt: skip
 def test_what_has_no_bounded_cost_goes_to_a_worker(text: str) -> None:
     expression = compile_expression(text)
@@ -201,6 +202,8 @@ def test_big_integers_keep_every_digit() -> None:
         ('{"a": 1} == {"a": 1.0}', True),
         ('null < false and false < true and true < 0 and 0 < "" and "" < [] and [] < {}', True),
         ("1 / 4", 0.25),
+        ("20 * 1.10 == 2.2e1", True),
+        ("1e3 > 999", True),
         ("6 / 3 | tojson", "2"),
         ("0.5 + 0.5 | tojson", "1"),
         ("-5 % 3", -2),

@@ -94,7 +94,9 @@ class Compiler:
                 return collected(self.compile(body, place))
             case Binary(operator, left, right):
                 return crossed(
-                    self.compile(left, place), self.compile(right, place), OPERATIONS[operator]
+                    self._operand(left, operator, place),
+                    self._operand(right, operator, place),
+                    OPERATIONS[operator],
                 )
             case Call(name, arguments):
                 return functions.compile_call(self, name, arguments, place)
@@ -108,6 +110,12 @@ class Compiler:
                 )
             case _:
                 return self._flow(node, place)
+
+    def _operand(self, node: Node, operator: str, place: Place) -> Code:
+        """Spelling gets lost in a computation anyway, except that `null + 1.10` computes nothing."""
+        if isinstance(node, Literal) and node.precise and operator != "+":
+            node = replace(node, exact=True)
+        return self.compile(node, place)
 
     def subject(self, place: Place) -> Code:
         """`.` at this place."""

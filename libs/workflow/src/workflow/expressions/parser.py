@@ -236,8 +236,8 @@ def _joined(operator: str, left: Node, right: Node) -> Node:
 def _negated(node: Node) -> Node:
     if isinstance(node, Literal) and type(node.value) in (int, float):
         # `-0` is 0, `-0.0` is for jq to spell.
-        exact = node.exact and (type(node.value) is int or node.value != 0)
-        return Literal(-node.value, exact)
+        same = type(node.value) is int or node.value != 0
+        return Literal(-node.value, node.exact and same, node.precise and same)
     return Negate(node)
 
 

@@ -1,6 +1,7 @@
 """Terms: literals, strings, arrays, objects, calls, and the constructs that end by themselves."""
 
 from abc import ABC, abstractmethod
+from decimal import Decimal
 from typing import Any, Final
 
 from workflow.expressions import patterns
@@ -26,6 +27,7 @@ from workflow.expressions.tokens import Kind, Token
 
 _CONSTANTS = {"null": None, "true": True, "false": False}
 _NESTING_MAX: Final = 64
+_PRECISE_BELOW: Final = 1e15
 _MODULE_WORDS = ("import", "include", "module")
 
 
@@ -258,4 +260,6 @@ def _variable(token: Token) -> Node:
 
 def _number(text: str) -> Node:
     value: Any = int(text) if text.isdigit() and len(text) <= 15 else float(text)
-    return Literal(value, exact=repr(value) == text)
+    exact = repr(value) == text
+    precise = exact or (value < _PRECISE_BELOW and Decimal(text) == Decimal(repr(value)))
+    return Literal(value, exact, precise)

@@ -14,6 +14,8 @@ class Literal:
     value: Any
     exact: bool = True
     """False for a number whose spelling Python does not keep (`1.10`, `1e3`); jq does."""
+    precise: bool = True
+    """False for a number that is not the value Python computes with."""
 
 
 @dataclass(frozen=True, slots=True)
