@@ -117,10 +117,12 @@ async def test_without_an_answer_the_key_is_looked_up(
         )
 
     owners.answer(StartExecution, commit_and_die)
-    async with start_gateway(reply_timeout="300ms") as gateway:
-        async with gateway.client.post(START, json={}) as answer:
-            assert answer.status == 202
-            body = await answer.json()
+    async with (
+        start_gateway(reply_timeout="300ms") as gateway,
+        gateway.client.post(START, json={}) as answer,
+    ):
+        assert answer.status == 202
+        body = await answer.json()
     assert body["id"] == str(owners.asked_for(StartExecution)[0].execution_id)
 
 
