@@ -26,6 +26,9 @@ class Credentials:
     source: str
     """In words, for messages."""
 
+    organization_id: str = ""
+    """Consumers of events need it."""
+
 
 def find_credentials(
     environ: Mapping[str, str] | None = None, start: Path | None = None
@@ -36,8 +39,11 @@ def find_credentials(
     """
     environ = os.environ if environ is None else environ
     url, key = environ.get("KWE_URL", ""), environ.get("KWE_API_KEY", "")
+    organization = environ.get("KWE_ORGANIZATION_ID", "")
     if key:
-        return Credentials(url=url or DEFAULT_URL, api_key=key, source="KWE_API_KEY")
+        return Credentials(
+            url=url or DEFAULT_URL, api_key=key, source="KWE_API_KEY", organization_id=organization
+        )
     file = find_file(start or Path.cwd())
     if file is None:
         raise NotConfigured(
@@ -51,6 +57,7 @@ def find_credentials(
         url=url or given.get("KWE_URL", DEFAULT_URL),
         api_key=given["KWE_API_KEY"],
         source=str(file),
+        organization_id=organization or given.get("KWE_ORGANIZATION_ID", ""),
     )
 
 

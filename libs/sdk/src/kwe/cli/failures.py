@@ -110,7 +110,9 @@ def _first_of(group: BaseExceptionGroup[Any]) -> BaseException:
 
 
 def _lines(error: errors.KweError) -> Iterator[str]:
-    yield str(error)
+    # The places follow on lines of their own.
+    has_places = isinstance(error, errors.ApiError) and error.errors
+    yield str(error).partition(" The first: ")[0] if has_places else str(error)
     if isinstance(error, errors.ApiError):
         for one in error.errors:
             yield f"  {_place(one)}: {one.get('message') or one.get('detail')}{_advice(one)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -38,11 +39,17 @@ def output_option(command: F) -> F:
     )(command)
 
 
+PIPE_COLUMNS = 160
+"""Where there is no terminal there is no width to fit."""
+
+
 @cache
 def console() -> Console:
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True)
+    return Console(
+        highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_COLUMNS
+    )
 
 
 @cache

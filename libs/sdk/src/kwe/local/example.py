@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 COLLECTION: Final = "policies"
 WORKFLOW: Final = "support/refund-policy"
-QUESTION: Final = "How long do I have to return an item, and when do I get my money back?"
+QUESTION: Final = "How long do I have to return an unused item?"
 TIMEOUT_SECONDS: Final = 60.0
 
 
@@ -43,14 +43,17 @@ async def ask(client: Client, question: str) -> Told:
 
 
 async def _ingest(client: Client, folder: Path) -> list[Document]:
-    # The README tells people about the policies; it is none.
-    files = [file for file in sorted(folder.glob("*.md")) if file.name != "README.md"]
-    documents = read_documents(files)
+    documents = read_documents(_policies(folder))
     try:
         await client.create_collection(COLLECTION)
     except Conflict:
         pass  # from an earlier run
     return await ingest_documents(client, COLLECTION, documents)
+
+
+def _policies(folder: Path) -> list[Path]:
+    """The README tells people about the policies; it is none."""
+    return [file for file in sorted(folder.glob("*.md")) if file.name != "README.md"]
 
 
 def answer_of(execution: Execution) -> tuple[str, bool, list[dict[str, Any]]]:
