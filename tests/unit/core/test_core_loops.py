@@ -119,3 +119,12 @@ def test_items_survive_being_stored(rehearse, count):
     run = rehearse(loop(do, **{"in": ".items"}), {"items": items})
     assert [call.input["n"] for call in run.calls("c")] == list(range(count))
     assert run.output == count - 1
+
+
+def test_while_may_read_the_input_of_the_loop(rehearse):
+    task = {
+        "for": {"in": "[1, 2, 3]"},
+        "while": ".n < $input.most and $task.input.most == 2",
+        "do": [{"c": {"call": "echo:1.0.0@default", "with": {"n": "${ .n + 1 }"}}}],
+    }
+    assert rehearse([{"loop": task}], {"n": 0, "most": 2}).output == {"n": 2}

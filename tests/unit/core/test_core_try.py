@@ -245,3 +245,16 @@ def test_retrying_in_a_fork_leaves_the_other_branches_alone(rehearse):
     tasks = [{"f": {"fork": {"branches": [{"t": branch}, {"other": {"call": ECHO}}]}}}]
     run = rehearse(tasks, answers={"c": [BROKEN, Reply(1)], "other": [Reply(2, after_ms=500)]})
     assert run.output == [1, 2]
+
+
+def test_conditions_may_read_what_the_task_was_given(rehearse):
+    catch = {"when": "$input == 5 and $task.input.n == 5"}
+    tasks = attempt(catch)
+    tasks[0]["t"]["input"] = {"from": ".n"}
+    assert rehearse(tasks, {"n": 5}, answers={"c": [BROKEN]}).output == 5
+
+
+def test_the_executor_learns_the_limit_of_one_try(rehearse):
+    catch = retry(limit={"attempt": {"duration": {"seconds": 5}}})
+    run = rehearse(attempt(catch), answers={"c": [NEVER]}, until_ms=0)
+    assert [wait.task.timeout_ms for wait in run.execution.open.values() if wait.task] == [5000]

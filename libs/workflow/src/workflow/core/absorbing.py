@@ -120,7 +120,7 @@ def _task_failed(work: Work, message: TaskFailed) -> bool:
         return False
     work.close_task(message.key)
     _note_report(frame, message, {})
-    error = {**error_of(ErrorKind.RUNTIME, ""), **message.error}
+    error = _reported(message.error, "the function failed")
     _fail_later(work, frame, Failure(error, message.retry_after_ms, message.retryable))
     return True
 
@@ -189,7 +189,7 @@ def _child_closed(work: Work, message: ChildClosed) -> bool:
         return True
     detail = f"the sub-workflow ended as {message.status}"
     error = message.error if message.status == Phase.FAULTED else None
-    _fail_later(work, frame, Failure({**error_of(ErrorKind.RUNTIME, detail), **(error or {})}))
+    _fail_later(work, frame, Failure(_reported(error or {}, detail)))
     return True
 
 
@@ -233,7 +233,7 @@ def _continue(work: Work) -> bool:
 
 
 def _fault(work: Work, key: str | None, error: dict[str, Json]) -> bool:
-    failure = Failure({**error_of(ErrorKind.RUNTIME, ""), **error}, retryable=False)
+    failure = Failure(_reported(error, "the task cannot go on"), retryable=False)
     if key is None:
         fault_at_once(work, failure)
         return True
@@ -242,6 +242,13 @@ def _fault(work: Work, key: str | None, error: dict[str, Json]) -> bool:
         return False
     _interrupt(work, frame, failure)
     return True
+
+
+def _reported(error: dict[str, Json], detail: str) -> dict[str, Json]:
+    """An error that came from outside, complete. Where it arose is for the core to say, in terms of this document."""
+    complete = {**error_of(ErrorKind.RUNTIME, detail), **error}
+    complete.pop("instance", None)
+    return complete
 
 
 def _is_open(frame: Frame, key: str) -> bool:

@@ -21,6 +21,7 @@ class Reads:
 
     def __init__(self, outer: Reads | None = None) -> None:
         self.names: set[str] = set()
+        """Free variables, without `$`."""
         self.everything: set[str] = outer.everything if outer else set()
 
     def add(self, names: Iterable[str]) -> None:

@@ -13,6 +13,9 @@ from workflow.core.values import Json
 from workflow.document.catalog import FunctionCatalog
 from workflow.document.definition import Definition
 
+_READERS_OF_INPUT = frozenset({Kind.FORK, Kind.TRY, Kind.WAIT})
+"""Kinds that need their transformed input while they are under way."""
+
 _DIRECTIVES = {"continue": Then.CONTINUE, "exit": Then.EXIT, "end": Then.END}
 
 
@@ -49,7 +52,10 @@ class _Planner(Compiler):
         document = self._document
         root = Node(0, "", document["document"]["name"], Kind.WORKFLOW, ListSpec(()))
         self._nodes.append(root)
-        self._compile_data(root, document, self._reads)
+        later = Reads(self._reads)
+        self._compile_data(root, document, self._reads, later)
+        root.needs_raw = "task" in later.names
+        root.needs_input = "input" in later.names
         root.spec = ListSpec(self.tasks(document["do"], "/do", "/do"))
         return Plan(document, tuple(self._nodes), root, "workflow" in self._reads.everything)
 
@@ -99,13 +105,17 @@ class _Planner(Compiler):
         reads = Reads(self._reads)
         if (condition := task.get("if")) is not None:
             node.condition = bare(condition, reads)
-        self._compile_data(node, task, reads)
+        later = Reads(reads)
+        self._compile_data(node, task, reads, later)
         node.then = self.directive(task.get("then"), names)
-        node.spec = spec_of(self, task, pointer, names, reads)
-        node.needs_input = node.needs_input or node.kind in {Kind.FORK, Kind.TRY, Kind.WAIT}
+        node.spec = spec_of(self, task, pointer, names, reads=reads, later=later)
+        node.needs_raw = "task" in later.names
+        node.needs_input = "input" in later.names or node.kind in _READERS_OF_INPUT
         return node
 
-    def _compile_data(self, node: Node, part: Mapping[str, Json], reads: Reads) -> None:
+    def _compile_data(
+        self, node: Node, part: Mapping[str, Json], reads: Reads, later: Reads
+    ) -> None:
         """Input, output, export and timeout of a task or of the workflow."""
         given, output, export = (part.get(name) or {} for name in ("input", "output", "export"))
         node.input_schema = _schema(given, "input")
@@ -114,17 +124,14 @@ class _Planner(Compiler):
         if (timeout := part.get("timeout")) is not None:
             policy = self.use["timeouts"][timeout] if isinstance(timeout, str) else timeout
             node.timeout = duration_of(policy["after"], reads)
-        after = Reads(reads)
         if "as" in output:
-            node.output_as = transform(output["as"], after)
+            node.output_as = transform(output["as"], later)
         node.output_schema = _schema(output, "output")
         if "as" in export:
-            node.export_as = transform(export["as"], after)
+            node.export_as = transform(export["as"], later)
             node.export_schema = _schema(export, "exported context")
         steps = (node.output_as, node.output_schema, node.export_as)
         node.plain_output = all(step is None for step in steps)
-        node.needs_raw = "task" in after.names
-        node.needs_input = "input" in after.names
 
 
 def _schema(part: Mapping[str, Json], subject: str) -> Schema | None:

@@ -60,12 +60,17 @@ def word_of(task: Task) -> str:
     return "call" if "call" in task else next(word for word in _KINDS if word in task)
 
 
-def spec_of(compiler: Compiler, task: Task, pointer: str, names: list[str], reads: Reads) -> Spec:
+def spec_of(
+    compiler: Compiler, task: Task, pointer: str, names: list[str], *, reads: Reads, later: Reads
+) -> Spec:
+    """What the task does. `later` collects what is read once the task is under way."""
     kind = kind_of(task, compiler.use)
     if kind is Kind.SWITCH:
         return _switch(compiler, task, names, reads)
     if kind is Kind.TRY:
-        return _try(compiler, task, pointer, names, reads)
+        return _try(compiler, task, pointer, names, later)
+    if kind is Kind.FOR:
+        return _for(compiler, task, pointer, reads, later)
     return _COMPILE[kind](compiler, task, pointer, reads)
 
 
@@ -123,7 +128,7 @@ def _do(compiler: Compiler, task: Task, pointer: str, reads: Reads) -> Spec:
     return ListSpec(compiler.tasks(task["do"], f"{pointer}/do", "/do"))
 
 
-def _for(compiler: Compiler, task: Task, pointer: str, reads: Reads) -> Spec:
+def _for(compiler: Compiler, task: Task, pointer: str, reads: Reads, later: Reads) -> Spec:
     loop = task["for"]
     condition = task.get("while")
     return ForSpec(
@@ -132,7 +137,7 @@ def _for(compiler: Compiler, task: Task, pointer: str, reads: Reads) -> Spec:
         items=bare(loop["in"], reads)
         if isinstance(loop["in"], str)
         else template(loop["in"], reads),
-        condition=None if condition is None else bare(condition, reads),
+        condition=None if condition is None else bare(condition, later),
         tasks=compiler.tasks(task.get("do") or [], f"{pointer}/do", "/do"),
     )
 
@@ -183,16 +188,16 @@ def _switch(compiler: Compiler, task: Task, names: list[str], reads: Reads) -> S
     return SwitchSpec(tuple(cases))
 
 
-def _try(compiler: Compiler, task: Task, pointer: str, names: list[str], reads: Reads) -> Spec:
+def _try(compiler: Compiler, task: Task, pointer: str, names: list[str], later: Reads) -> Spec:
     catch = task["catch"]
     when, unless = catch.get("when"), catch.get("exceptWhen")
     return TrySpec(
         tasks=compiler.tasks(task["try"], f"{pointer}/try", "/try"),
         error_name=catch.get("as") or "error",
         filter=(catch.get("errors") or {}).get("with") or {},
-        condition=None if when is None else bare(when, reads),
-        exception=None if unless is None else bare(unless, reads),
-        retry=retry_of(catch.get("retry"), compiler.use, reads),
+        condition=None if when is None else bare(when, later),
+        exception=None if unless is None else bare(unless, later),
+        retry=retry_of(catch.get("retry"), compiler.use, later),
         handler=compiler.tasks(catch.get("do") or [], f"{pointer}/catch/do", "/catch/do"),
         handler_then=compiler.directive(catch["then"], names) if "then" in catch else None,
     )
@@ -202,7 +207,6 @@ _COMPILE: dict[Kind, Callable[[Compiler, Task, str, Reads], Spec]] = {
     Kind.CALL: _call,
     Kind.INLINE: _inline,
     Kind.DO: _do,
-    Kind.FOR: _for,
     Kind.FORK: _fork,
     Kind.RAISE: _raise,
     Kind.RUN: _run,

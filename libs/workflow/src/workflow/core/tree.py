@@ -22,9 +22,11 @@ def attach(frame: Frame) -> None:
     extra = parent.extra
     if type(extra) is TryState and not extra.handling:
         frame.attempt = extra.attempt
+        frame.deadline = earlier(parent.deadline, extra.attempt_due_at)
     else:
         frame.attempt = parent.attempt
-    frame.deadline = earlier(parent.deadline, frame.due_at)
+        frame.deadline = parent.deadline
+    frame.deadline = earlier(frame.deadline, frame.due_at)
 
 
 def _path(frame: Frame, parent: Frame) -> str:
