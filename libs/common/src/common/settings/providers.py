@@ -59,8 +59,8 @@ class LlmSettings(OpenAISettings):
         None, secret=True, description="Key for Anthropic."
     )
     anthropic_model: str = variable(
-        "claude-sonnet-4-5",
-        example="claude-sonnet-4-5",
+        "claude-sonnet-4-6",
+        example="claude-sonnet-4-6",
         description="Model, where a task names none.",
     )
 

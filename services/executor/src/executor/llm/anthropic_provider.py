@@ -1,4 +1,4 @@
-"""Anthropic's models. Structured output is a tool that the model must call."""
+"""Anthropic's models, through their own API."""
 
 from __future__ import annotations
 
@@ -25,9 +25,18 @@ from executor.llm.request import LlmMessage, LlmRequest, text_of
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
 
-_ANSWER_TOOL = "answer"
 _WRAPPED = "value"
+_JSON_ONLY = "Answer with one JSON value and nothing else."
 _TEMPERATURE_MAX = 1.0
+_TAKES_TEMPERATURE = (
+    "claude-3", "claude-haiku-4", "claude-sonnet-4", "claude-opus-4-0", "claude-opus-4-1",
+    "claude-opus-4-5", "claude-opus-4-6",
+)  # fmt: skip
+"""Later models refuse any temperature."""
+
+_VERSION_WITH_TEMPERATURE = "2023-06-01"
+"""The API's next version, which the SDK asks for by itself, refuses it for every model."""
+
 _FINISH_REASONS = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -46,11 +55,13 @@ class AnthropicProvider:
         self._client: AsyncAnthropic | None = None
 
     def sampling(self, request: LlmRequest, *, use_model: bool) -> Sampling:
+        model = (request.model if use_model else None) or self._settings.anthropic_model
         wanted = request.temperature
         temperature = self._settings.openai_temperature if wanted is None else wanted
+        takes_it = model.startswith(_TAKES_TEMPERATURE)
         return Sampling(
-            model=(request.model if use_model else None) or self._settings.anthropic_model,
-            temperature=min(temperature, _TEMPERATURE_MAX),
+            model=model,
+            temperature=min(temperature, _TEMPERATURE_MAX) if takes_it else None,
             max_tokens=request.max_tokens or self._settings.openai_max_tokens,
         )
 
@@ -62,11 +73,8 @@ class AnthropicProvider:
 
         try:
             async with client.messages.stream(**_body(request, sampling)) as stream:
-                async for event in stream:
-                    if event.type == "text":
-                        on_text(event.text)
-                    elif event.type == "input_json" and request.wants_json:
-                        on_text(event.partial_json)
+                async for text in stream.text_stream:
+                    on_text(text)
                 message = await stream.get_final_message()
         except anthropic.APIStatusError as error:
             raise status_failure(
@@ -103,7 +111,7 @@ class AnthropicProvider:
 
 
 def _is_cut(error: Exception) -> bool:
-    # The SDK asserts that a stream it assembles was whole, and parses partial JSON of tools as it comes.
+    # The SDK asserts that a stream it assembles was whole, and parses the JSON of tools as it comes.
     return is_transport_error(error) or isinstance(error, AssertionError | ValueError)
 
 
@@ -111,15 +119,17 @@ def _body(request: LlmRequest, sampling: Sampling) -> dict[str, Any]:
     body: dict[str, Any] = {
         "model": sampling.model,
         "max_tokens": sampling.max_tokens,
-        "temperature": sampling.temperature,
         "messages": [_message(one) for one in request.conversation()],
     }
-    system = request.system_text()
-    if request.wants_json:
-        body["tools"] = [_answer_tool(request.schema_of_answer)]
-        body["tool_choice"] = {"type": "tool", "name": _ANSWER_TOOL}
-    elif request.tools:
+    if sampling.temperature is not None:
+        body["extra_body"] = {"temperature": sampling.temperature}
+        body["extra_headers"] = {"anthropic-version": _VERSION_WITH_TEMPERATURE}
+    if (schema := request.schema_of_answer) is not None:
+        body["output_config"] = {"format": {"type": "json_schema", "schema": _accepted(schema)}}
+    if request.tools:
         body["tools"] = [_tool(tool) for tool in request.tools]
+    wants_any_json = request.wants_json and request.schema_of_answer is None
+    system = "\n\n".join(filter(None, [request.system_text(), _JSON_ONLY * wants_any_json]))
     if system:
         body["system"] = system
     return body
@@ -138,17 +148,19 @@ def _message(message: LlmMessage) -> dict[str, Any]:
     return {"role": message.role, "content": content}
 
 
-def _answer_tool(schema: dict[str, Any] | None) -> dict[str, Any]:
-    """Tools take objects; a schema of anything else is wrapped into one."""
-    if schema is None:
-        schema = {"type": "object"}
-    elif schema.get("type") != "object":
+def _accepted(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema as the API takes it: an object at the root, and only what it can enforce.
+
+    The SDK turns the rest into descriptions; the answer is checked against the whole schema afterwards.
+    """
+    from anthropic import transform_schema
+
+    if schema.get("type") != "object":
         schema = {"type": "object", "properties": {_WRAPPED: schema}, "required": [_WRAPPED]}
-    return {
-        "name": _ANSWER_TOOL,
-        "description": "Give the answer in this form.",
-        "input_schema": schema,
-    }
+    try:
+        return transform_schema(schema)
+    except (ValueError, TypeError, KeyError):  # a schema the SDK has no words for
+        return schema
 
 
 def _tool(tool: dict[str, Any]) -> dict[str, Any]:
@@ -163,33 +175,31 @@ def _tool(tool: dict[str, Any]) -> dict[str, Any]:
 
 def _completion(request: LlmRequest, message: Any) -> Completion:
     text = "".join(block.text for block in message.content if block.type == "text")
-    calls = [block for block in message.content if block.type == "tool_use"]
-    finish_reason = _FINISH_REASONS.get(message.stop_reason, str(message.stop_reason))
-    json_text: str | None = None
     if request.wants_json:
-        json_text = _structured(request.schema_of_answer, calls)
-        # The forced tool is our way of asking, not a call that the workflow should answer.
-        calls, finish_reason = [], "stop" if finish_reason == "tool_calls" else finish_reason
+        text = _unwrapped(request.schema_of_answer, text)
     return Completion(
-        text=json_text if json_text is not None else text,
+        text=text,
         model=message.model,
-        finish_reason=finish_reason,
+        finish_reason=_FINISH_REASONS.get(message.stop_reason, str(message.stop_reason)),
         usage=Usage(
             input_tokens=message.usage.input_tokens, output_tokens=message.usage.output_tokens
         ),
-        json_text=json_text,
+        json_text=text if request.wants_json else None,
         tool_calls=[
             {"id": one.id, "name": one.name, "arguments": orjson.dumps(one.input).decode()}
-            for one in calls
+            for one in message.content
+            if one.type == "tool_use"
         ],
     )
 
 
-def _structured(schema: dict[str, Any] | None, calls: list[Any]) -> str:
-    given = next((one.input for one in calls if one.name == _ANSWER_TOOL), None)
-    if isinstance(given, dict) and schema is not None and schema.get("type") != "object":
-        given = given.get(_WRAPPED)
-    return orjson.dumps(given).decode() if given is not None else ""
+def _unwrapped(schema: dict[str, Any] | None, text: str) -> str:
+    if schema is None or schema.get("type") == "object":
+        return text
+    try:
+        return orjson.dumps(orjson.loads(text)[_WRAPPED]).decode()
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return text  # malformed, as its reader will say
 
 
 def _reason(error: Any) -> str:
