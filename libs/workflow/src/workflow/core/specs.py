@@ -57,7 +57,12 @@ def kind_of(task: Task, use: Mapping[str, Json]) -> Kind:
 
 def word_of(task: Task) -> str:
     """The key that says what a task does."""
-    return "call" if "call" in task else next(word for word in _KINDS if word in task)
+    if "call" in task:
+        return "call"
+    for word in _KINDS:
+        if word in task:
+            return word
+    raise ValueError(f"no task of this engine has the properties {', '.join(task)}")
 
 
 def spec_of(
