@@ -29,9 +29,10 @@ from workflow.core.messages import (
     TimerFired,
 )
 from workflow.core.plan import Plan, compile_plan
+from workflow.core.rehearsal import evaluate_here
 from workflow.core.snapshot import decode, encode
 from workflow.core.state import new_state
-from workflow.core.turn import Limits, NeedValues, Turn, TurnResult
+from workflow.core.turn import Limits, NeedEvaluation, NeedValues, Turn, TurnResult
 from workflow.core.values import Value
 from workflow.document.catalog import Functions, FunctionSpec
 
@@ -55,10 +56,12 @@ RARE: list[Message] = [
 # Documents
 
 NOTHING: list[Any] = [None] * 6
-OUTPUTS = st.sampled_from([*NOTHING, "{n: .n?}", "$input", "[., $task.input]", "{n: .n.n}"])
+OUTPUTS = st.sampled_from(
+    [*NOTHING, "{n: ([range(3)] | length)}", "$input", "[., $task.input]", "{n: .n.n}"]
+)
 EXPORTS = st.sampled_from([*NOTHING, "$context + {k: .}", "{big: .}"])
 TIMEOUTS = st.sampled_from([*NOTHING, {"after": {"seconds": 5}}])
-CONDITIONS = st.sampled_from([*NOTHING, ".n? != 3"])
+CONDITIONS = st.sampled_from([*NOTHING, ".n? != 3", "[range($input.n)] | length > 1"])
 
 
 @st.composite
@@ -186,8 +189,11 @@ class Copy:
         turn = Turn(self.plan, self.state, now_ms=now_ms, limits=self.limits)
         for message in messages:
             answer = turn.run(message)
-            while isinstance(answer, NeedValues):
-                turn.supply_values({id: self.values[id] for id in answer.references})
+            while isinstance(answer, NeedValues | NeedEvaluation):
+                if isinstance(answer, NeedValues):
+                    turn.supply_values({id: self.values[id] for id in answer.references})
+                else:
+                    turn.supply_evaluation(evaluate_here(answer))
                 answer = turn.resume()
         result = turn.finish()
         if result.changed:

@@ -178,3 +178,10 @@ def test_a_value_that_does_not_outlive_the_turn_is_not_stored(rehearse):
     completed = [e for e in run.history if e["type"] == "task.completed"]
     assert completed[0]["outputSize"] == 3008
     assert "outputRef" not in completed[0]
+
+
+def test_a_rehearsal_evaluates_slow_expressions_with_jq(rehearse):
+    tasks = [{"a": {"set": {"x": "${ [range(.n)] | map(. * $input.n) }"}}}]
+    assert rehearse(tasks, {"n": 3}).output == {"x": [0, 3, 6]}
+    assert rehearse([{"a": {"set": {"x": "${ range(3) }"}}}]).error["type"].endswith("/expression")
+    assert "numeric" in rehearse(tasks, {"n": "no"}).error["detail"].lower()

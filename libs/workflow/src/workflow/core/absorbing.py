@@ -105,10 +105,7 @@ def _task_completed(work: Work, message: TaskCompleted) -> bool:
     if frame is None:
         return False
     work.close_task(message.key)
-    facts: dict[str, Json] = {}
-    if message.usage is not None:
-        facts["usage"] = message.usage
-    _note_report(frame, message, facts)
+    _note_report(frame, message)
     frame.value = message.output.copy()
     work.schedule(frame, Step.LEAVE)
     return True
@@ -119,17 +116,20 @@ def _task_failed(work: Work, message: TaskFailed) -> bool:
     if frame is None:
         return False
     work.close_task(message.key)
-    _note_report(frame, message, {})
+    _note_report(frame, message)
     error = _reported(message.error, "the function failed")
     _fail_later(work, frame, Failure(error, message.retry_after_ms, message.retryable))
     return True
 
 
-def _note_report(frame: Frame, message: TaskCompleted | TaskFailed, facts: dict[str, Json]) -> None:
+def _note_report(frame: Frame, message: TaskCompleted | TaskFailed) -> None:
+    facts: dict[str, Json] = {}
     if message.worker:
         facts["worker"] = message.worker
     if message.started_at is not None:
         facts["startedAt"] = message.started_at
+    if message.usage is not None:
+        facts["usage"] = message.usage
     if facts:
         frame.extra = CallReport(facts)
 

@@ -46,6 +46,8 @@ class TaskFailed:
 
     worker: str = ""
     started_at: int | None = None
+    usage: Json = None
+    """What the try cost all the same."""
 
 
 @dataclass(frozen=True, slots=True)
