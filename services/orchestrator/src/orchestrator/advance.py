@@ -19,10 +19,10 @@ from common import metrics
 from common.contracts.executions import ChildClosed
 from common.streams.connection import REDIS_ERRORS
 from orchestrator.accepting import Accepting
-from orchestrator.answers import answer_absent, refuse
+from orchestrator.answers import answer_absent, refusal_of
 from orchestrator.committing import Assembled, Committed, Committing
 from orchestrator.deciding import Deciding, Undecided
-from orchestrator.deliveries import CONTROLS, Delivery, Group, group_by_execution
+from orchestrator.deliveries import Delivery, Group, group_by_execution
 from orchestrator.live import LiveExecutions
 from orchestrator.measures import measure
 from orchestrator.ports import Bus, Store, StoreAway
@@ -89,11 +89,13 @@ class Advance:
         """Handle the deliveries. Raises `StoreAway`, with nothing acknowledged, when PostgreSQL cannot be reached."""
         outcome = Outcome()
         groups = group_by_execution(deliveries)
+        ids = [group.execution_id for group in groups]
         for _ in range(ROUNDS_MAX):
             try:
                 groups = await self._round(groups, outcome)
             except BaseException:
-                self._live.forget([group.execution_id for group in groups])
+                # Those of earlier rounds too: an undecided turn has changed its state, and will be decided again.
+                self._live.forget(ids)
                 raise
             if not groups:
                 return outcome
@@ -119,8 +121,11 @@ class Advance:
             group.replies.clear()
         starts = [group for group in groups if group.start is not None]
         await self._accepting.prepare(starts)
+        for group in starts:
+            if group.live is None or _is_held(group):
+                outcome.follow_ups += group.leave_only_starts()
         await self._live.attach([group for group in groups if group.start is None])
-        self._turn_strangers_away(groups)
+        self._turn_away(groups)
         await self._load_children(groups)
         await self._load_inputs(starts)
         present = [group for group in groups if group.live is not None]
@@ -132,17 +137,13 @@ class Advance:
         return await self._store_and_tell([*decision.decided, *held], absent, outcome)
 
     @staticmethod
-    def _turn_strangers_away(groups: Sequence[Group]) -> None:
-        """Another organisation's execution does not exist for whoever asks."""
+    def _turn_away(groups: Sequence[Group]) -> None:
+        """Controls that can have no effect are refused, whatever the others of the batch come to."""
         for group in groups:
-            if group.live is None:
-                continue
-            owner = group.live.facts.organization_id
             for delivery in list(group.deliveries):
-                message = delivery.message
-                if isinstance(message, CONTROLS) and message.organization_id != owner:
-                    reply = refuse(message, 404, "not_found", "There is no such execution.")
-                    group.refusals.append((message.reply_to, reply))
+                refusal = refusal_of(delivery.message, group.live)
+                if refusal is not None:
+                    group.refusals.append(refusal)
                     group.deliveries.remove(delivery)
                     group.turned_away.append(delivery)
 
@@ -194,6 +195,8 @@ class Advance:
         self._live.forget(group.execution_id for group in committed.beaten)
         metrics.COMPARE_AND_SET_LOST.inc(len(committed.beaten))
         self._set_aside(committed.refused, outcome)
+        for group in committed.taken:
+            outcome.follow_ups += group.leave_only_starts()
         if committed.taken:
             await self._accepting.answer_taken(committed.taken)
             answered = await self._committing.commit([], answers=_answers([], committed.taken))

@@ -7,8 +7,9 @@ from uuid import UUID
 
 from common import metrics
 from common.contracts.base import Request
+from common.contracts.executions import CancelExecution
 from common.contracts.replies import Reply
-from orchestrator.deliveries import CONTROLS, Group
+from orchestrator.deliveries import CONTROLS, Group, Live
 from orchestrator.ports import Acceptance, Store
 from workflow.core.effects import Phase
 
@@ -52,11 +53,27 @@ def replayed(request: Request, fingerprint: str, acceptance: Acceptance) -> Repl
     )
 
 
+def refusal_of(message: object, live: Live | None) -> tuple[str, Reply] | None:
+    """Where to send what, if this is a control that can have no effect on an unfinished execution."""
+    if live is None or not isinstance(message, CONTROLS):
+        return None
+    if message.organization_id != live.facts.organization_id:
+        # Another organisation's execution does not exist for whoever asks.
+        return message.reply_to, refuse(message, 404, "not_found", "There is no such execution.")
+    if live.may_start or isinstance(message, CancelExecution):
+        return None
+    return message.reply_to, refuse(
+        message,
+        409,
+        "not_started",
+        "The execution waits until others of the organisation have finished. It can only be cancelled before that.",
+    )
+
+
 def answer_decided(group: Group) -> None:
-    """Replies for an execution whose turn is about to be committed."""
+    """Replies for an execution whose turn, or whose wait for admission, is about to be committed."""
     live = group.live
     assert live is not None
-    assert group.result is not None
     phase = live.state.phase
     for delivery in group.deliveries:
         message = delivery.message

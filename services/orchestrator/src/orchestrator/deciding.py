@@ -8,7 +8,12 @@ from uuid import UUID
 
 import structlog
 
-from common.contracts.executions import CancelExecution, ContinueExecution, StartExecution
+from common.contracts.executions import (
+    CancelExecution,
+    ContinueExecution,
+    StartExecution,
+    SuspendExecution,
+)
 from orchestrator.deliveries import Group, to_core
 from orchestrator.ports import Clock, Evaluator, Store
 from workflow.core import messages as core
@@ -118,9 +123,12 @@ class Deciding:
         """An execution that exists but has not begun can be begun, when it may, or cancelled."""
         live = group.live
         assert live is not None
-        if isinstance(message, ContinueExecution) and live.may_start:
+        if live.may_start and isinstance(message, ContinueExecution | SuspendExecution):
             raw = await self._store.load_input(group.execution_id)
-            return [core.Start(Value.of_bytes(raw))]
+            start: list[core.Message] = [core.Start(Value.of_bytes(raw))]
+            if isinstance(message, SuspendExecution):
+                start.append(core.Suspend(message.reason))
+            return start
         if isinstance(message, CancelExecution):
             return [core.Cancel(message.reason)]
         return []

@@ -115,6 +115,14 @@ class Group:
         first = self.deliveries[0].message
         return first if isinstance(first, StartExecution) else None
 
+    def leave_only_starts(self) -> list[Delivery]:
+        """Take out and return everything else: it is decided on its own, when the start has been answered."""
+        others = [each for each in self.deliveries if not isinstance(each.message, StartExecution)]
+        self.deliveries = [
+            each for each in self.deliveries if isinstance(each.message, StartExecution)
+        ]
+        return others
+
     @property
     def entries(self) -> list[Entry]:
         return [each.entry for each in self.deliveries if each.entry is not None]

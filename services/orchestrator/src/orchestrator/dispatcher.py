@@ -19,7 +19,7 @@ import structlog
 from common import metrics
 from orchestrator.advance import Advance, Outcome
 from orchestrator.deciding import Undecided
-from orchestrator.deliveries import Delivery, Group
+from orchestrator.deliveries import Delivery, Group, group_by_execution
 from orchestrator.ports import StoreAway
 
 log = structlog.get_logger()
@@ -151,6 +151,10 @@ class Dispatcher:
                 await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311
                 pause_s = min(pause_s * 2, 2.0)
                 continue
+            except Exception:
+                # A bug of ours, or data nobody foresaw. Each execution is decided alone now, to find the one at fault.
+                log.exception("batch_failed", size=len(batch))
+                return Outcome(poisoned=group_by_execution(batch))
             metrics.BATCH_SIZE.observe(len(batch))
             metrics.BATCH_SECONDS.labels(stage="whole").observe(time.perf_counter() - started)
             return outcome

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
+from uuid import UUID
 
+import orjson
 import structlog
 
 from common import metrics
@@ -113,7 +115,12 @@ class Intake:
 
         async def store() -> None:
             await self._dead_letters.add(
-                stream=entry.stream, entry=entry.raw, reason="unreadable", detail=reason
+                stream=entry.stream,
+                entry=entry.raw,
+                reason="unreadable",
+                detail=reason,
+                organization_id=_named(entry.raw, "organization_id"),
+                execution_id=_named(entry.raw, "execution_id"),
             )
             await self._bus.publish([], [], [entry])
 
@@ -131,3 +138,11 @@ class Intake:
                 pause_s = min(pause_s * 2, 2.0)
             else:
                 return
+
+
+def _named(raw: bytes, field: str) -> UUID | None:
+    """Whom an unreadable message is about, where that much can be read: they see it among their dead letters."""
+    try:
+        return UUID(orjson.loads(raw)[field])
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None

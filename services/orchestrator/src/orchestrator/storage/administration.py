@@ -163,9 +163,14 @@ class DeadLetters:
                 execution_id,
                 stream,
                 reason,
-                detail[:2000],
+                _storable(detail),
                 entry,
             )
+
+
+def _storable(text: str) -> str:
+    """It may quote the message that nobody could read: NUL and lone surrogates are nothing for PostgreSQL."""
+    return text[:2000].encode(errors="replace").decode().replace("\x00", "\ufffd")
 
 
 def _registered(row: asyncpg.Record) -> dict[str, Any]:

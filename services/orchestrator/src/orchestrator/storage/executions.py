@@ -18,6 +18,7 @@ from orchestrator.ports import (
     Loaded,
     Write,
 )
+from orchestrator.publications import new_publication_id
 from orchestrator.storage.failures import translated
 
 QUERIES = load_queries("orchestrator.storage.sql", "executions.sql")
@@ -95,7 +96,7 @@ class PostgresStore:
         """Fault an execution from outside; the sequence of its last event, or None if it had ended."""
         async with translated():
             sequence: int | None = await self._pool.fetchval(
-                QUERIES["condemn"], execution_id, event, error.decode()
+                QUERIES["condemn"], execution_id, event, error.decode(), new_publication_id()
             )
         return sequence
 

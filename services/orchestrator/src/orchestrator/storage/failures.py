@@ -8,12 +8,18 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 import asyncpg
+import structlog
 
 from common.postgres import is_retryable
 from orchestrator.ports import DataRefused, Lost, StoreAway
 
 CODE_BEATEN = "KW001"
 CODE_KEY_TAKEN = "KW002"
+
+REFUSALS = ("22", "23", "54")
+"""Classes of errors that say something about the data: its values, constraints, limits of the server."""
+
+log = structlog.get_logger()
 
 
 @asynccontextmanager
@@ -34,8 +40,9 @@ def _translate(error: asyncpg.PostgresError) -> Exception:
     if code in (CODE_BEATEN, CODE_KEY_TAKEN):
         detail = getattr(error, "detail", None) or "[]"
         return Lost([UUID(each) for each in json.loads(detail)], keys_taken=code == CODE_KEY_TAKEN)
-    if is_retryable(error):
-        return StoreAway(str(error))
-    if code[:2] in ("22", "23"):
+    if code[:2] in REFUSALS:
         return DataRefused(str(error))
-    return error
+    if not is_retryable(error):
+        # Missing rights, a migration not applied: no execution's fault, so its work waits until an operator mends it.
+        log.error("database_refuses", code=code, error=str(error))
+    return StoreAway(str(error))

@@ -61,6 +61,13 @@ WITH gone AS (
 ), noted AS (
     INSERT INTO workflow.history (execution_id, organization_id, seq_from, seq_to, at, events)
     SELECT id, organization_id, version + 1, version + 1, now(), $2::bytea FROM gone
+), owed AS (
+    -- Its last public event: a sweep publishes it.
+    INSERT INTO workflow.publications (id, body)
+    SELECT $4, convert_to(json_build_object(
+        'events', json_build_array(json_build_array(id, version + 1, version + 1)),
+        'tasks', '[]'::json, 'direct', '[]'::json, 'cancelled', '[]'::json
+    )::text, 'UTF8') FROM gone
 )
 UPDATE workflow.workflow_executions AS execution
 SET status = 'faulted', error = $3::jsonb, updated_at = now(), finished_at = now(),
