@@ -31,6 +31,7 @@ from orchestrator.definitions import Definitions
 from orchestrator.dispatcher import Dispatcher
 from orchestrator.evaluating import GuardedEvaluator
 from orchestrator.generation import Generation
+from orchestrator.housekeeping import Housekeeping
 from orchestrator.intake import Intake
 from orchestrator.live import LiveExecutions
 from orchestrator.notes import Notes
@@ -160,6 +161,15 @@ class Orchestrator:
             limits=limits,
             windows=windows,
             clock=clock,
+            housekeeping=Housekeeping(
+                store=sweep_store,
+                link=control,
+                windows=windows,
+                partitions=installation.partitions,
+                events_retention_s=settings.events_retention.total_seconds(),
+                retention_days=settings.retention_days,
+            ),
+            bus=bus,
         )
 
     def _on_freed(self, organizations: set[UUID]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Final
 
 from common.serving.claims import CANCELLED
 from common.streams import names
@@ -12,6 +13,8 @@ from common.streams.consumer import Entry
 from common.streams.publisher import Outgoing, Publisher, acknowledge
 from orchestrator.ports import CancelMark
 
+_WORK: Final = ("kwe:tasks:", "kwe:results:", "kwe:commands:")
+
 
 class RedisBus:
     """Publishes what a batch owes, then acknowledges what it handled, in one round trip."""
@@ -19,13 +22,21 @@ class RedisBus:
     def __init__(self, publisher: Publisher, *, cancel_mark_ms: int) -> None:
         self._publisher = publisher
         self._cancel_mark_ms = cancel_mark_ms
+        self.last_ids: dict[str, str] = {}
+        """The last id that this process was given for each stream of work."""
 
     async def publish(
         self, entries: Sequence[Outgoing], cancelled: Sequence[CancelMark], done: Sequence[Entry]
     ) -> None:
         if entries or cancelled or done:
             commands = [*self._cancel(cancelled), *_acknowledge(done)]
-            await self._publisher.publish(entries, commands)
+            ids = await self._publisher.publish(entries, commands)
+            # Feeds and replies may expire; work may not.
+            self.last_ids.update(
+                (entry.stream, id)
+                for entry, id in zip(entries, ids, strict=True)
+                if entry.stream.startswith(_WORK)
+            )
 
     def _cancel(self, marks: Sequence[CancelMark]) -> list[Command]:
         commands: list[Command] = []

@@ -72,15 +72,17 @@ class Dispatcher:
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Store batches for as long as the block lasts; leaving waits for those under way."""
+        """Store batches for as long as the block lasts; leaving stores what was fed before."""
         runner = asyncio.create_task(self._run(), name="dispatcher")
         try:
             yield
         finally:
+            # What was read is stored, too: another replica would find it only after a while.
+            while self._pending or self._tasks:
+                self._wake.set()
+                await asyncio.wait([*self._tasks, runner], timeout=0.1)
             runner.cancel()
             await asyncio.gather(runner, return_exceptions=True)
-            while self._tasks:
-                await asyncio.wait(self._tasks)
 
     async def _run(self) -> None:
         while True:

@@ -13,3 +13,6 @@ TIDY_S = 600.0
 CLOCK_S = 30.0
 CLAIM_IDLE_MS = 10_000
 """Entries of a replica that is gone are taken over after this long; handling them twice is harmless."""
+
+GAUGES_S = 30.0
+TRIM_S = 60.0

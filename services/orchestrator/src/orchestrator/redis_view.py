@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import uuid4
 
 from redis.exceptions import ResponseError
@@ -57,15 +57,25 @@ async def say_database_is_reachable(link: Link) -> None:
     await link.call(b"SET", names.DATABASE_DOWN_KEY, b"ok", b"PX", DATABASE_OK_MS)
 
 
-async def trim_events(link: Link, organizations: Sequence[str], *, older_than_ms: int) -> None:
-    """The feed is kept by age as well as by length; PostgreSQL has the truth."""
-    if organizations:
-        await link.pipeline(
-            [
-                (b"XTRIM", names.events(each), b"MINID", b"~", older_than_ms)
-                for each in organizations
-            ]
-        )
+async def lost_streams(link: Link, last_ids: Mapping[str, str]) -> list[str]:
+    """Streams whose last id is below one that this process was given, or that are gone: their newest entries are lost."""
+    streams = list(last_ids)
+    replies = await link.pipeline([(b"XINFO", b"STREAM", stream) for stream in streams])
+    lost = []
+    for stream, reply in zip(streams, replies, strict=True):
+        if isinstance(reply, ResponseError) or _id_key(_last_id(reply)) < _id_key(last_ids[stream]):
+            lost.append(stream)
+    return lost
+
+
+def _last_id(reply: Sequence[bytes]) -> str:
+    fields = dict(zip(reply[::2], reply[1::2], strict=True))
+    return fields[b"last-generated-id"].decode()
+
+
+def _id_key(entry_id: str) -> tuple[int, int]:
+    milliseconds, _, counter = entry_id.partition("-")
+    return int(milliseconds), int(counter)
 
 
 async def refuse_evicting_redis(link: Link) -> None:

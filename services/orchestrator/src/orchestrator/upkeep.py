@@ -10,29 +10,28 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from common import metrics
 from common.contracts.executions import ContinueExecution
 from common.streams.connection import REDIS_ERRORS, Link
 from orchestrator.affinity import Membership, assign
 from orchestrator.assemble import Installation
+from orchestrator.bus import RedisBus
 from orchestrator.committing import Committing
 from orchestrator.definitions import Definitions
 from orchestrator.deliveries import Delivery
 from orchestrator.dispatcher import Dispatcher
+from orchestrator.housekeeping import Housekeeping
 from orchestrator.intake import Intake
-from orchestrator.paces import CLOCK_S, REFILL_S, SWEEP_S, TICK_S, TIDY_S
+from orchestrator.paces import CLOCK_S, GAUGES_S, REFILL_S, SWEEP_S, TICK_S, TIDY_S, TRIM_S
 from orchestrator.ports import StoreAway
 from orchestrator.recovery import Recovery
-from orchestrator.redis_view import say_database_is_reachable
+from orchestrator.redis_view import lost_streams, say_database_is_reachable
 from orchestrator.storage.installation import DatabaseClock, PostgresLimits
 from orchestrator.storage.sweeps import PostgresSweeps
-from orchestrator.sweeps import OWED_AGE_S, Sweeps
+from orchestrator.sweeps import Sweeps
 from orchestrator.windows import QueueWindows
 
 log = structlog.get_logger()
 
-ORPHAN_AGE_S = 60.0
-ORPHANS_MAX = 100
 SETTLE_S = 5.0
 """After a loss of Redis, one refresh interval passes before tasks are published again: live owners claim theirs."""
 
@@ -55,6 +54,8 @@ class Upkeep:
         limits: PostgresLimits,
         windows: QueueWindows,
         clock: DatabaseClock,
+        housekeeping: Housekeeping,
+        bus: RedisBus,
     ) -> None:
         self._pool = pool
         self._link = link
@@ -70,6 +71,8 @@ class Upkeep:
         self._limits = limits
         self._windows = windows
         self._clock = clock
+        self._housekeeping = housekeeping
+        self._bus = bus
         self._membership = Membership(link, instance)
         self._database_back_at = 0.0
         self._freed: set[UUID] = set()
@@ -86,8 +89,10 @@ class Upkeep:
                 ("refill", REFILL_S, self._refill),
                 ("sweep", SWEEP_S, self._sweep),
                 ("clock", CLOCK_S, self._synchronise),
-                ("orphans", 30.0, self._count_orphans),
-                ("tidy", TIDY_S, self._tidy),
+                ("gauges", GAUGES_S, self._housekeeping.count),
+                ("lengths", SWEEP_S, self._housekeeping.measure_streams),
+                ("feeds", TRIM_S, self._housekeeping.trim_feeds),
+                ("tidy", TIDY_S, self._housekeeping.tidy),
             ):
                 group.create_task(_regularly(name, pace_s, work), name=name)
             group.create_task(self._admit_for_ever(), name="admission")
@@ -124,6 +129,11 @@ class Upkeep:
             await self._committing.delete_paid()
 
     async def _recover(self) -> None:
+        lost = await lost_streams(self._link, self._bus.last_ids)
+        if lost:
+            log.warning("streams_lost_entries", streams=lost[:5], count=len(lost))
+            self._bus.last_ids.clear()
+            self._recovery.suspects_loss = True
         if await self._recovery.is_needed():
             await asyncio.sleep(SETTLE_S)
             await self._recovery.run()
@@ -151,16 +161,6 @@ class Upkeep:
 
     async def _synchronise(self) -> None:
         await self._clock.synchronise(self._pool)
-
-    async def _count_orphans(self) -> None:
-        orphans = await self._store.orphans(ORPHAN_AGE_S, ORPHANS_MAX)
-        metrics.ORPHANS.set(len(orphans))
-        metrics.PUBLICATIONS_OWED.set(await self._store.owed_count(OWED_AGE_S))
-        if orphans:
-            log.error("executions_without_live_reason", ids=[str(each) for each in orphans[:10]])
-
-    async def _tidy(self) -> None:
-        await self._store.tidy()
 
     async def _admit_for_ever(self) -> None:
         while True:

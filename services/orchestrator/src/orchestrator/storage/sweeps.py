@@ -87,6 +87,18 @@ class PostgresSweeps:
     async def owed_count(self, age_s: float) -> int:
         return int((await self._fetch("owed_count", age_s))[0]["count"])
 
+    async def waits_by_kind(self) -> dict[str, int]:
+        return {row["kind"]: row["count"] for row in await self._fetch("waits_by_kind")}
+
+    async def unfinished_count(self) -> int:
+        return int((await self._fetch("unfinished_count"))[0]["count"])
+
+    async def organizations(self) -> list[UUID]:
+        return [row["id"] for row in await self._fetch("organizations")]
+
+    async def drop_expired(self, days: int) -> list[str]:
+        return [row[0] for row in await self._fetch("drop_expired", days)]
+
     async def tidy(self) -> None:
         """Forget what has expired, and make room for the coming months."""
         for query in ("forget_idempotency", "forget_payloads", "ensure_partitions"):

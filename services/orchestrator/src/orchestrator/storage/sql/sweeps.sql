@@ -151,3 +151,15 @@ WHERE payload.created_at < now() - interval '1 day'
 
 -- name: ensure_partitions
 SELECT workflow.ensure_partitions();
+
+-- name: drop_expired
+SELECT workflow.drop_expired_partitions($1);
+
+-- name: waits_by_kind
+SELECT kind, count(*) AS count FROM workflow.waits GROUP BY kind;
+
+-- name: unfinished_count
+SELECT count(*) FROM workflow.execution_state;
+
+-- name: organizations
+SELECT id FROM workflow.organizations;
