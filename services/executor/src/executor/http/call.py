@@ -59,7 +59,7 @@ def _identify(headers: CIMultiDict[str], context: TaskContext) -> None:
     """The same key over all tries, so that the other side can tell a repetition from a new request."""
     headers.setdefault("Idempotency-Key", context.idempotency_key)
     headers.setdefault("Kwe-Try", str(context.attempt))
-    headers.setdefault("Traceparent", current_traceparent())
+    headers.setdefault("traceparent", current_traceparent())
     headers.setdefault("User-Agent", "kwe-executor")
 
 
