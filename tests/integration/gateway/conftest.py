@@ -310,7 +310,8 @@ def start_gateway(database: str, redis_url: str, rows: Rows, owners: Owners) -> 
     """Start one with settings of the test's own: `async with start_gateway(rate_limit_max_requests=3) as gateway`."""
 
     def start(**settings: Any) -> Any:
-        return gateway_of(database, redis_url, rows, **settings)
+        given = {"database_url": database, "redis_url": redis_url, **settings}
+        return gateway_of(given.pop("database_url"), given.pop("redis_url"), rows, **given)
 
     return start
 
@@ -327,10 +328,14 @@ def now_ms() -> int:
 
 
 @pytest.fixture
-def tools() -> Any:
+def tools(database: str) -> Any:
     """Functions of this module for tests, which cannot import it."""
     from types import SimpleNamespace
 
     return SimpleNamespace(
-        eventually=eventually, reply_to=reply_to, definition=definition, jwt_secret=JWT_SECRET
+        database=database,
+        eventually=eventually,
+        reply_to=reply_to,
+        definition=definition,
+        jwt_secret=JWT_SECRET,
     )

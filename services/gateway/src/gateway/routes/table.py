@@ -15,8 +15,9 @@ from gateway.routes import (
 )
 
 ALL_ROUTES: tuple[Route, ...] = (
-    *workflows.ROUTES,
+    # First, because aiohttp tries the routes of one prefix in this order, and starts are the hot path.
     *executions.ROUTES,
+    *workflows.ROUTES,
     *history.ROUTES,
     *events.ROUTES,
     *knowledge.ROUTES,
