@@ -1,5 +1,7 @@
 """The OpenAPI document is valid, and describes every route that the server has."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +10,8 @@ from jsonschema import Draft202012Validator
 from gateway.openapi.document import openapi_document
 from gateway.openapi.page import html_page
 from gateway.routes.documentation import every_route
+
+REPOSITORY = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +74,15 @@ def test_the_page_loads_nothing_from_elsewhere(document: dict[str, Any]) -> None
     assert "/v1/executions/{id}/events" in page
     for loading in ("<script", "<link", "<img", "src=", "@import", "url("):
         assert loading not in page
+
+
+def test_the_guide_names_every_route_and_code() -> None:
+    guide = (REPOSITORY / "docs" / "api.md").read_text(encoding="utf-8")
+    for route in every_route():
+        assert f"`{route.method} {route.path}`" in guide
+    sources = "".join(
+        path.read_text(encoding="utf-8")
+        for path in (REPOSITORY / "services/gateway/src/gateway").rglob("*.py")
+    )
+    for code in re.findall(r'code="([a-z_]+)"', sources):
+        assert f"`{code}`" in guide, code
