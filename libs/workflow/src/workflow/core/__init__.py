@@ -13,8 +13,13 @@ task, a fired timer, a closed child) is normal and changes nothing.
 The state is control state only: cursors, tries, which branches are open. Values (inputs, outputs, `$context`)
 are `Value`s: small ones live in the state, larger ones are stored once and referenced. A turn that needs a value
 which is not loaded, or an expression that must run in a guarded process, stops and says so (`NeedValues`,
-`NeedEvaluation`); the host supplies it and calls `run` again.
+`NeedEvaluation`); the host supplies it and calls `resume`.
 
-A turn is bounded: past `TURN_TRANSITIONS_MAX` task transitions it stops with work left on the agenda, kept in the
+A turn is bounded: past `Limits.transitions_max` task transitions it stops with work left on the agenda, kept in the
 state together with an open `continue` wait.
+
+Where things are: `plan` compiles a definition to `nodes`; `state` is the tree of frames, `snapshot` its stored form;
+`turn` is the door, `absorbing` takes messages in, `entering` and `flow` move control, with `immediate`, `calls`,
+`loops`, `forks` and `catching` for the kinds of tasks; `recording` writes `history`; `rehearsal` runs whole
+executions in virtual time.
 """

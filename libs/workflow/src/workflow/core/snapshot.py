@@ -42,13 +42,19 @@ class UnknownFormat(ValueError):
 def encode(state: State) -> tuple[bytes, list[StoredValue]]:
     """The snapshot, and the values that must be stored with it."""
     packer = Packer(state)
-    agenda = [frame.id for frame in state.agenda]
     stow_branches(state)
-    frames = [_fragment(state.loose[id], packer) for id in sorted(state.loose)]
+    changed = [frame for frame in state.loose.values() if frame.encoded is None]
+    for frame in sorted(changed, key=_by_id):
+        frame.encoded = orjson.dumps(_pack_frame(frame, packer))
+    # Pieces that did not change are joined as they are; this is what a wide fork costs at every turn.
+    frames = b",".join([frame.encoded or b"" for frame in _in_order(state.loose)])
+    agenda = orjson.dumps([frame.id for frame in state.agenda])
     # The header comes last: naming values takes numbers from the counter that it holds.
-    body = orjson.dumps([agenda, frames, _header(state, packer)])
-    sealed = body if len(body) <= COMPRESS_ABOVE_BYTES else zlib.compress(body, 1)
-    return (_PLAIN if sealed is body else _DEFLATED) + sealed, packer.stored
+    header = orjson.dumps(_header(state, packer))
+    body = b"[%b,[%b],%b]" % (agenda, frames, header)
+    if len(body) <= COMPRESS_ABOVE_BYTES:
+        return _PLAIN + body, packer.stored
+    return _DEFLATED + zlib.compress(body, 1), packer.stored
 
 
 def decode(snapshot: bytes, plan: Plan) -> State:
@@ -99,10 +105,13 @@ def _unpack_header(header: list[Json], unpacker: Unpacker) -> State:
     return state
 
 
-def _fragment(frame: Frame, packer: Packer) -> orjson.Fragment:
-    if frame.encoded is None:
-        frame.encoded = orjson.dumps(_pack_frame(frame, packer))
-    return orjson.Fragment(frame.encoded)
+def _in_order(frames: dict[int, Frame]) -> list[Frame]:
+    """In order of creation. Frames that were stowed for a while stand behind younger ones in the dictionary."""
+    return [frames[id] for id in sorted(frames)]
+
+
+def _by_id(frame: Frame) -> int:
+    return frame.id
 
 
 def _pack_frame(frame: Frame, packer: Packer) -> list[Json]:
