@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, PydanticUserError, TypeAdapter
 
 from common.contracts.administration import FunctionDeclaration
 from common.serving.context import TaskContext
@@ -178,9 +178,12 @@ def _adapter(hint: Any) -> TypeAdapter[Any] | None:
     origin = typing.get_origin(hint)
     is_model = isinstance(hint, type) and issubclass(hint, BaseModel)
     is_structure = typing.is_typeddict(hint) or hasattr(hint, "__dataclass_fields__")
-    if is_model or is_structure or (origin is not None and _mentions_model(hint)):
+    if not (is_model or is_structure or (origin is not None and _mentions_model(hint))):
+        return None
+    try:
         return TypeAdapter(hint)
-    return None
+    except PydanticUserError:  # such as `typing.TypedDict` before Python 3.12: plain JSON then
+        return None
 
 
 def _mentions_model(hint: Any) -> bool:

@@ -14,11 +14,12 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from executor.llm.extractive.finding import Passage
 from executor.llm.extractive.sentences import Sentence, sentences_of
-from executor.llm.extractive.words import NEGATION, asked_terms, told_terms
+from executor.llm.extractive.words import NEGATION, asked_terms, terms_of, told_terms
 
 ANSWER_SENTENCES_MAX: Final = 3
 ANSWER_CHARACTERS_MAX: Final = 700
@@ -36,6 +37,12 @@ _SECTION_COVERAGE: Final = 0.7
 """A section whose heading has this part of the question is about the question."""
 _KIND_BONUS: Final = 0.2
 _PASSAGE_BONUS: Final = 0.1
+_SUBJECT_BONUS: Final = 0.05
+"""For a sentence that begins with what was asked about."""
+
+_PAIR_BONUS: Final = 0.1
+"""For neighbouring terms of the question that are neighbours in the sentence, as in "is delivery free"."""
+
 _ALSO_SHOWN: Final = 0.7
 """Further sentences are shown when they score at least this part of the best one's."""
 
@@ -52,6 +59,9 @@ _KINDS: Final = (
 class Candidate:
     passage: Passage
     sentence: Sentence
+    subject: str
+    """Its first term."""
+
     body: frozenset[str]
     context: frozenset[str]
     nearby: frozenset[str]
@@ -97,6 +107,7 @@ def _candidates(passage: Passage) -> list[Candidate]:
         Candidate(
             passage,
             sentence,
+            next(iter(terms_of(sentence.text)), ""),
             terms,
             told_terms(sentence.context),
             title | sections.get(sentence.context, set()),
@@ -137,6 +148,10 @@ def _rank(
     states_it = _states_what_was_asked(question, one.sentence.text)
     if states_it:
         score += _KIND_BONUS
+    if one.subject in weights:
+        score += _SUBJECT_BONUS
+    if any(f"{first} {second}" in one.body for first, second in pairwise(weights)):
+        score += _PAIR_BONUS
     if len(weights) > 1 and in_heading / total >= _SECTION_COVERAGE:
         score += _SECTION_BONUS
     is_on_topic = any(term in one.context or term in one.nearby for term in weights)

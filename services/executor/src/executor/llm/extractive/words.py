@@ -53,7 +53,7 @@ _SUFFIXES: Final = (
     ("ization", "ize"), ("isation", "ize"), ("ational", "ate"), ("fulness", "ful"), ("ousness", "ous"),
     ("ations", "ate"), ("ation", "ate"), ("ments", ""), ("ment", ""), ("ingly", ""), ("edly", ""),
     ("ings", ""), ("ing", ""), ("ies", "y"), ("ied", "y"), ("sses", "ss"), ("ably", "able"), ("ness", ""),
-    ("ally", "al"), ("ely", "e"), ("ily", "y"), ("ly", ""), ("ers", ""), ("er", ""), ("ed", ""), ("es", ""),
+    ("ally", "al"), ("ely", "e"), ("ily", "y"), ("ly", ""), ("als", ""), ("al", ""), ("ers", ""), ("er", ""), ("ed", ""), ("es", ""),
 )  # fmt: skip
 
 
@@ -109,7 +109,8 @@ def stem(word: str) -> str:
 
 def _without_suffix(word: str) -> str:
     for suffix, instead in _SUFFIXES:
-        if word.endswith(suffix) and len(word) - len(suffix) >= 3:
+        shortest = 5 if suffix in {"al", "als"} else 3  # approval, but not total
+        if word.endswith(suffix) and len(word) - len(suffix) >= shortest:
             kept = word[: -len(suffix)]
             if not instead and len(kept) > 3 and kept[-1] == kept[-2] and kept[-1] not in "lsz":
                 kept = kept[:-1]  # shipped, planning
