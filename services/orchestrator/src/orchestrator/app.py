@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 import asyncpg
+import structlog
 
 from common.errors import ConfigurationError
 from common.evaluation import EvaluationPool
@@ -35,6 +36,7 @@ from orchestrator.housekeeping import Housekeeping
 from orchestrator.intake import Intake
 from orchestrator.live import LiveExecutions
 from orchestrator.notes import Notes
+from orchestrator.ports import StoreAway
 from orchestrator.recovery import Recovery
 from orchestrator.redis_view import RedisGeneration, RedisQueues, refuse_evicting_redis
 from orchestrator.storage.administration import DeadLetters, PostgresAdministration, PostgresTasks
@@ -50,6 +52,8 @@ from orchestrator.sweeps import Sweeps
 from orchestrator.upkeep import Upkeep
 from orchestrator.windows import QueueWindows
 from workflow.core.turn import Limits
+
+log = structlog.get_logger()
 
 FAILPOINTS = (
     "orchestrator-before-commit",
@@ -114,7 +118,12 @@ class Orchestrator:
         )
         dead_letters = DeadLetters(pool)
         condemning = Condemning(
-            store=store, dead_letters=dead_letters, live=live, bus=bus, clock=clock
+            store=store,
+            dead_letters=dead_letters,
+            live=live,
+            bus=bus,
+            clock=clock,
+            installation=installation,
         )
         self.dispatcher = Dispatcher(
             advance,
@@ -179,6 +188,13 @@ class Orchestrator:
         """A group had to be made: on an installation that ran before, its stream was lost."""
         self.recovery.suspects_loss = True
 
+    async def settle(self) -> None:
+        """Delete what is left of paid publications, so that no other replica publishes them once more."""
+        try:
+            await self.committing.delete_paid()
+        except StoreAway as error:
+            log.info("publications_left_to_be_swept", error=str(error))
+
     async def close(self) -> None:
         await self.evaluation.stop()
         for link in self.links:
@@ -221,6 +237,7 @@ async def orchestrator(settings: OrchestratorSettings) -> AsyncGenerator[Orchest
                     tune_garbage_collection()
                     yield service
                 await service.upkeep.leave()
+            await service.settle()
         finally:
             await service.close()
     finally:

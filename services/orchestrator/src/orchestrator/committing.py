@@ -83,6 +83,8 @@ class Committing:
     async def delete_paid(self) -> None:
         """Delete paid publications now, because no batch came along to do it."""
         write = Write(paid=list(self._paid))
+        if not write.paid:
+            return
         await self._store.commit(write)
         self._forget_paid(write)
 
@@ -96,7 +98,9 @@ class Committing:
         while True:
             assembled = await self._assemble(groups, answers)
             try:
-                await self._store.commit(assembled.write)
+                # Late and repeated messages change nothing, and cost no transaction.
+                if not assembled.write.is_empty:
+                    await self._store.commit(assembled.write)
             except Lost as lost:
                 losers = [group for group in groups if group.execution_id in lost.executions]
                 (outcome.taken if lost.keys_taken else outcome.beaten).extend(losers)

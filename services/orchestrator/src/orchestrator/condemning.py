@@ -11,11 +11,12 @@ import structlog
 from common import metrics
 from common.contracts.base import Request
 from orchestrator.answers import refuse
+from orchestrator.assemble import Installation
 from orchestrator.deliveries import Group
 from orchestrator.live import LiveExecutions
 from orchestrator.notes import RUNTIME_ERROR
 from orchestrator.ports import Bus, Clock
-from orchestrator.publications import Owed
+from orchestrator.publications import Owed, events_entry
 from orchestrator.storage.administration import DeadLetters
 from orchestrator.storage.executions import PostgresStore
 
@@ -31,12 +32,14 @@ class Condemning:
         live: LiveExecutions,
         bus: Bus,
         clock: Clock,
+        installation: Installation,
     ) -> None:
         self._store = store
         self._dead_letters = dead_letters
         self._live = live
         self._bus = bus
         self._clock = clock
+        self._installation = installation
 
     async def set_aside(self, group: Group) -> None:
         """Keep the messages as dead letters, fault the execution, answer whoever asked. Raises `StoreAway`."""
@@ -61,11 +64,20 @@ class Condemning:
             "detail": "Its messages are kept as dead letters. An operator finds the cause in the orchestrator's log.",
         }
         event = {"type": "workflow.faulted", "at": self._clock.now_ms(), "error": error}
-        await self._store.condemn(group.execution_id, orjson.dumps([event]), orjson.dumps(error))
-        await self._answer(group)
-
-    async def _answer(self, group: Group) -> None:
+        sequence = await self._store.condemn(
+            group.execution_id, orjson.dumps([event]), orjson.dumps(error)
+        )
         owed = Owed()
+        if sequence is not None and group.live is not None:
+            # The commit owes it as well, in case this does not get through.
+            owed.direct.append(
+                events_entry(
+                    group.live.facts, sequence, [event], maxlen=self._installation.events_maxlen
+                )
+            )
+        await self._answer(group, owed)
+
+    async def _answer(self, group: Group, owed: Owed) -> None:
         for delivery in group.deliveries:
             if isinstance(delivery.message, Request):
                 reply = refuse(

@@ -29,6 +29,9 @@ BATCHES_IN_FLIGHT = 2
 PENDING_MAX = 2048
 """Readers pause above this many undecided deliveries."""
 
+UNDECIDED_MAX = 500
+"""Readers pause above this many executions that wait for a guarded evaluation."""
+
 POISON_TRIES = 3
 """An execution whose turn fails this often, alone, is set aside."""
 
@@ -57,14 +60,14 @@ class Dispatcher:
         self._room = asyncio.Event()
         self._room.set()
         self._slots = BATCHES_IN_FLIGHT
+        self._undecided = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     def feed(self, deliveries: Iterable[Delivery]) -> None:
         self._pending.extend(deliveries)
         if self._pending:
             self._wake.set()
-        if len(self._pending) >= PENDING_MAX:
-            self._room.clear()
+        self._make_room()
 
     async def room(self) -> None:
         """Wait until there is room for more deliveries."""
@@ -114,9 +117,15 @@ class Dispatcher:
                 if self._failures and execution_id in self._failures:
                     break
         self._busy |= taken
-        if len(self._pending) < PENDING_MAX:
-            self._room.set()
+        self._make_room()
         return batch
+
+    def _make_room(self) -> None:
+        """Let readers go on, or hold them."""
+        if len(self._pending) < PENDING_MAX and self._undecided < UNDECIDED_MAX:
+            self._room.set()
+        else:
+            self._room.clear()
 
     def _start(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -135,8 +144,6 @@ class Dispatcher:
             outcome = await self._persist(batch)
             ids -= {each.group.execution_id for each in outcome.undecided}
             await self._follow(outcome)
-            for undecided in outcome.undecided:
-                self._start(self._finish(undecided))
         finally:
             self._slots += 1
             self._release(ids)
@@ -163,8 +170,10 @@ class Dispatcher:
 
     async def _finish(self, undecided: Undecided) -> None:
         group = undecided.group
+        is_again_undecided = False
         try:
             outcome = await self._advance.finish(undecided)
+            is_again_undecided = bool(outcome.undecided)
             await self._follow(outcome)
         except StoreAway:
             self.feed(group.deliveries)
@@ -172,9 +181,15 @@ class Dispatcher:
             log.exception("evaluation_failed", execution_id=str(group.execution_id))
             await self._poisoned(group)
         finally:
-            self._release({group.execution_id})
+            self._undecided -= 1
+            self._make_room()
+            if not is_again_undecided:
+                self._release({group.execution_id})
 
     async def _follow(self, outcome: Outcome) -> None:
+        for undecided in outcome.undecided:
+            self._undecided += 1
+            self._start(self._finish(undecided))
         self.feed(outcome.follow_ups)
         loop = asyncio.get_running_loop()
         now_ms = self._now_ms()

@@ -132,6 +132,19 @@ class Write:
     publication_body: bytes = b""
     paid: list[UUID] = field(default_factory=list)
 
+    @property
+    def is_empty(self) -> bool:
+        return self.publication is None and not (
+            self.executions
+            or self.states
+            or self.history
+            or self.opened
+            or self.closed
+            or self.payloads
+            or self.phases
+            or self.paid
+        )
+
     def extend(self, other: Write) -> None:
         self.executions += other.executions
         self.idempotency += other.idempotency

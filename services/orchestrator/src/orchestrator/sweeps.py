@@ -150,13 +150,13 @@ class Sweeps:
         if self._windows.queues:
             self._windows.correct(await self._queues.lengths(self._windows.queues))
         taken = 0
-        for queue in list(self._windows.held_back):
+        for queue in self._windows.backlogs:
             room = min(self._windows.room(queue), PAGE)
             if room == 0:
                 continue
             bodies = await self._store.take_ready(queue, room)
             if len(bodies) < room:
-                self._windows.held_back.discard(queue)
+                self._windows.emptied(queue)
             if bodies:
                 self._windows.filled(queue, len(bodies))
                 # A crash here leaves them marked published and never sent: they become overdue, and are sent then.

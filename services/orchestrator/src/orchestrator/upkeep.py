@@ -145,7 +145,7 @@ class Upkeep:
             )
 
     async def _refill(self) -> None:
-        if self._windows.held_back or self._windows.is_busy:
+        if self._windows.backlogs or self._windows.is_busy:
             await self._sweeps.refill()
 
     async def _sweep(self) -> None:

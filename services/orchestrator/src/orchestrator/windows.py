@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 
+LOOKS_AFTER = 20
+"""Rounds in which an emptied backlog is looked at again: who held tasks back may not have stored them yet."""
+
+
 class QueueWindows:
     """An estimate, corrected against the streams' lengths; a few more or less in a stream do no harm."""
 
@@ -14,6 +18,9 @@ class QueueWindows:
         self.held_back: set[str] = set()
         """Queues that were full: they have tasks to be taken up when there is room."""
 
+        self._looks: dict[str, int] = {}
+        """Queues whose backlog was found empty, and how often it is looked at still."""
+
     @property
     def queues(self) -> list[str]:
         return list(self._outstanding)
@@ -22,6 +29,20 @@ class QueueWindows:
     def is_busy(self) -> bool:
         """Whether some stream may be filling up: the estimate only ever grows until it is corrected."""
         return any(2 * count > self._size for count in self._outstanding.values())
+
+    @property
+    def backlogs(self) -> list[str]:
+        """Queues to take up tasks of."""
+        return [*self.held_back, *(queue for queue in self._looks if queue not in self.held_back)]
+
+    def emptied(self, queue: str) -> None:
+        """All tasks of the backlog are taken up: new ones may go straight into the stream again."""
+        looks = LOOKS_AFTER if queue in self.held_back else self._looks.get(queue, 0) - 1
+        self.held_back.discard(queue)
+        if looks > 0:
+            self._looks[queue] = looks
+        else:
+            self._looks.pop(queue, None)
 
     def admit(self, queue: str) -> bool:
         """Whether one more task may go into the stream now; counts it if so.
