@@ -1,4 +1,4 @@
-"""The policy documents that ship as an example answer the questions of their own README."""
+"""The policy documents that ship as an example answer the questions that are suggested for them."""
 
 import uuid
 from pathlib import Path
@@ -30,7 +30,7 @@ async def stocked(engine: Knowledge, organization: uuid.UUID, finish) -> Knowled
             "text": path.read_text(encoding="utf-8"),
             "metadata": {"source": path.name},
         }
-        for path in sorted(POLICIES.glob("[!R]*.md"))
+        for path in sorted(POLICIES.glob("*.md"))
     ]
     await engine.add_documents(organization, "policies", documents)
     finished = await finish(engine, "policies")

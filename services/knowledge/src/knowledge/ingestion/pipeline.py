@@ -32,7 +32,7 @@ class PipelineSettings:
     sweep: timedelta = timedelta(seconds=5)
     """How often work is looked for without being told of any."""
 
-    batch: int = 32
+    batch: int = 64
     """Documents of one collection that go through the stages, and become searchable, together."""
 
     batch_bytes: int = 2_000_000

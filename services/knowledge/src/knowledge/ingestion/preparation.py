@@ -71,7 +71,7 @@ def _chunk(source: Source, above: Sequence[str | None], position: int, span: Spa
     text = source.body[span.start : span.end]
     # A first passage that begins with the title's own heading has it already.
     parts = [part for part in dict.fromkeys(above) if part and part not in text[: len(part) + 8]]
-    context = " › ".join(parts)
+    context = " > ".join(parts)
     return NewChunk(
         revision_id=source.revision_id,
         position=position,

@@ -33,11 +33,11 @@ class Stages:
 
     async def _cut(self, batch: Batch) -> None:
         async with self._pool.acquire() as connection:
-            batch = await work.advance(connection, batch, "parsing")
+            batch = await work.announce(connection, batch, "parsing")
             sources = await work.sources(connection, batch.documents)
         headings = {id: await self._preparation.headings(source) for id, source in sources.items()}
         async with self._pool.acquire() as connection:
-            batch = await work.advance(connection, batch, "chunking")
+            batch = await work.announce(connection, batch, "chunking")
         cut: list[NewChunk] = []
         for document in batch.documents:
             cut += await self._preparation.chunks(
@@ -95,7 +95,7 @@ class Stages:
         if not batch.documents:
             return
         async with self._pool.acquire() as connection:
-            batch = await work.advance(connection, batch, "indexing")
+            batch = await work.announce(connection, batch, "indexing")
             contents = await chunks.contents(connection, batch.target, _revisions(batch))
         counts = await self._preparation.count_terms(contents)
         async with self._pool.acquire() as connection, connection.transaction():

@@ -149,6 +149,7 @@ CREATE TABLE knowledge.chunks (
 ) WITH (toast_tuple_target = 256, fillfactor = 90);
 
 CREATE INDEX chunks_revision ON knowledge.chunks (revision_id);
+CREATE INDEX chunks_unborn ON knowledge.chunks (index_version_id, ordinal) WHERE NOT live;
 CREATE INDEX chunks_text_hash ON knowledge.chunks (index_version_id, text_hash) WHERE embedded;
 
 -- Unit-norm vectors, so that the negative inner product orders like the cosine. Without declared dimensions,

@@ -85,11 +85,19 @@ async def sources(connection: Connection, documents: Sequence[Claimed]) -> dict[
 
 
 async def advance(connection: Connection, batch: Batch, stage: Stage) -> Batch:
-    """What of the batch is still ours, locked until the transaction ends and moved to `stage`."""
-    rows = await connection.fetch(
-        QUERIES["advance"], *batch.owner, batch.ids, batch.claim, stage, batch.lease
-    )
-    return batch.only({row["id"] for row in rows})
+    """What of the batch is still ours, moved to `stage`. Within a transaction: until it ends, it stays ours."""
+    rows = await connection.fetch(QUERIES["lock_claimed"], *batch.owner, batch.ids, batch.claim)
+    kept = batch.only({row["id"] for row in rows})
+    if kept.documents:
+        await connection.execute(QUERIES["set_stage"], *batch.owner, kept.ids, stage, batch.lease)
+    return kept
+
+
+async def announce(connection: Connection, batch: Batch, stage: Stage) -> Batch:
+    """`advance` where nothing else is written. A crash may forget it: the stage before is then worked on again."""
+    async with connection.transaction():
+        await connection.execute("SET LOCAL synchronous_commit = off")
+        return await advance(connection, batch, stage)
 
 
 async def record_progress(

@@ -2,8 +2,7 @@
 
 Search scans all vectors of the index version. That is exact, filters cost it nothing in recall, and no tenant's
 collection shares an index with another's: a shared approximate index under a tenant filter returned a tenth of
-what it should. The cost is linear: some 10 ms at 10,000 chunks of 384 dimensions, 100 ms at 100,000. The
-materialised CTE keeps the planner from any other plan.
+what it should. The cost is linear: some 10 ms at 10,000 chunks of 384 dimensions, 100 ms at 100,000.
 """
 
 from collections.abc import Mapping
@@ -56,7 +55,7 @@ class PgVectorStore:
         filter: Filter | None,
     ) -> dict[int, float]:
         arguments: list[Any] = [target.id, _literal(vector), limit]
-        condition = "" if filter is None else f"AND c.ordinal IN ({admitted(filter, arguments)})"
+        condition = "" if filter is None else f"AND e.ordinal IN ({admitted(filter, arguments)})"
         sql = QUERIES["nearest"].replace("{condition}", condition)
         rows = await connection.fetch(sql, *arguments)
         return {row["ordinal"]: row["similarity"] for row in rows}

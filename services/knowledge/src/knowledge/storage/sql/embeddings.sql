@@ -16,16 +16,20 @@ ON CONFLICT (index_version_id, ordinal) DO UPDATE
 SET embedding = excluded.embedding;
 
 -- name: nearest
+-- Distances first, in a CTE of their own: no index can then come between, and only numbers are carried on.
+-- Chunks that are not live yet are few, and have an index of their own; those that are gone took their vectors along.
 WITH candidates AS MATERIALIZED (
-    SELECT e.ordinal, e.embedding
+    SELECT e.ordinal, e.embedding <#> $2::text::halfvec AS distance
     FROM knowledge.embeddings e
-    JOIN knowledge.chunks c ON c.index_version_id = e.index_version_id AND c.ordinal = e.ordinal
     WHERE e.index_version_id = $1
-      AND c.index_version_id = $1
-      AND c.live
+      AND e.ordinal NOT IN (
+          SELECT c.ordinal
+          FROM knowledge.chunks c
+          WHERE c.index_version_id = $1
+            AND NOT c.live)
       {condition}
 )
-SELECT ordinal, -(embedding <#> $2::text::halfvec) AS similarity
+SELECT ordinal, -distance AS similarity
 FROM candidates
-ORDER BY embedding <#> $2::text::halfvec, ordinal
+ORDER BY distance, ordinal
 LIMIT $3;

@@ -62,28 +62,25 @@ SELECT id AS revision_id, title, media_type, body
 FROM knowledge.revisions
 WHERE id = ANY ($1::bigint[]);
 
--- name: advance
--- Record a stage and keep the claim. Answers only for the documents that are still ours, and locks them, so that
--- what the same transaction writes beside is written under the claim.
-WITH ours AS (
-    SELECT id
-    FROM knowledge.documents
-    WHERE organization_id = $1
-      AND collection_id = $2
-      AND id = ANY ($3::text[])
-      AND claim = $4
-    ORDER BY id
-    FOR UPDATE
-)
-UPDATE knowledge.documents d
-SET status        = $5,
-    claimed_until = now() + $6::interval,
+-- name: lock_claimed
+-- Which of the documents are still ours. Locked in order, so that whoever replaces them meanwhile waits.
+SELECT id
+FROM knowledge.documents
+WHERE organization_id = $1
+  AND collection_id = $2
+  AND id = ANY ($3::text[])
+  AND claim = $4
+ORDER BY id
+FOR UPDATE;
+
+-- name: set_stage
+UPDATE knowledge.documents
+SET status        = $4,
+    claimed_until = now() + $5::interval,
     updated_at    = now()
-FROM ours
-WHERE d.organization_id = $1
-  AND d.collection_id = $2
-  AND d.id = ours.id
-RETURNING d.id;
+WHERE organization_id = $1
+  AND collection_id = $2
+  AND id = ANY ($3::text[]);
 
 -- name: record_progress
 UPDATE knowledge.documents d
