@@ -49,15 +49,13 @@ class CollectionOverview:
             "name": self.name,
             "description": self.description,
             "createdAt": self.created_at.isoformat(),
+            "indexVersion": self.index_version,
+            "embeddingProvider": self.embedding_provider,
+            "model": self.model,
+            "dimensions": self.dimensions,
+            "vectorStore": self.vector_store,
+            "passageSize": self.passage_size,
             "chunks": self.chunks,
-            "index": {
-                "version": self.index_version,
-                "embeddingProvider": self.embedding_provider,
-                "model": self.model,
-                "dimensions": self.dimensions,
-                "vectorStore": self.vector_store,
-                "passageSize": self.passage_size,
-            },
         }
 
 
