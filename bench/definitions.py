@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
+
+QUEUE: Final = "bench"
+"""Of the function's own, so that nothing else is served by the same slots."""
 
 
 def _document(name: str, do: list[dict[str, Any]]) -> dict[str, Any]:
