@@ -24,7 +24,7 @@ import pytest
 from pydantic import SecretStr
 
 from common.contracts.administration import RegisterWorkflow
-from common.contracts.base import PayloadReference, Request
+from common.contracts.base import PayloadReference, Request, encode
 from common.contracts.executions import (
     CancelExecution,
     ResumeExecution,
@@ -41,7 +41,7 @@ from common.settings.groups import LeaseSettings
 from common.streams import names
 from common.streams.connection import Link
 from common.streams.consumer import ensure_groups
-from common.streams.publisher import Publisher
+from common.streams.publisher import Outgoing, Publisher
 from common.streams.requests import Requester
 from orchestrator.app import Orchestrator, orchestrator
 
@@ -168,6 +168,19 @@ class Engine:
     async def ask(self, request: Request, stream: str, *, timeout_s: float = 15) -> Reply:
         return await self.requester.ask(request, stream, timeout_s=timeout_s)
 
+    async def register_directly(self, name: str, do: list[dict[str, Any]]) -> str:
+        """Register before any orchestrator runs."""
+        header = {"dsl": "1.0.3", "namespace": "tests", "name": name, "version": "1.0.0"}
+        await self.pool.execute(
+            "INSERT INTO workflow.workflows (organization_id, id, version, namespace, name, semver, config, fingerprint) "
+            "VALUES ($1, $2, 1, 'tests', $3, '1.0.0', $4, '')",
+            self.organization,
+            f"tests/{name}",
+            name,
+            orjson.dumps({"document": header, "do": do}).decode(),
+        )
+        return f"tests/{name}"
+
     async def register(
         self,
         name: str,
@@ -214,6 +227,13 @@ class Engine:
         assert reply.status == 202, reply
         return UUID(reply.body["id"])
 
+    async def start_nowait(self, workflow: str, input: Any = None) -> UUID:
+        """Send a start without waiting for its acceptance."""
+        request = self.start_of(workflow, input)
+        stream = names.commands(partition_of(request.execution_id, PARTITIONS))
+        await self.publisher.publish([Outgoing(stream, encode(request))])
+        return request.execution_id
+
     async def store_input(self, execution_id: UUID, raw: bytes) -> PayloadReference:
         """A body stored before the start that names it, as the gateway does."""
         store = PayloadStore(self.pool)
@@ -249,6 +269,15 @@ class Engine:
             return row if row is not None and row["status"] in statuses else None
 
         return await self.until(there, f"{id} to be {' or '.join(statuses)}")
+
+    async def outcome_of_new(self, id: UUID, *, status: str = "completed") -> Any:
+        """The outcome of an execution that may not even be accepted yet."""
+
+        async def accepted() -> Any:
+            return await self.row(id)
+
+        await self.until(accepted, f"{id} to be accepted")
+        return await self.outcome(id, status=status)
 
     async def outcome(self, id: UUID, *, status: str = "completed") -> Any:
         """Output of a completed execution, error of one that ended otherwise."""
@@ -316,7 +345,7 @@ async def build_engine(database: str, redis_url: str) -> AsyncIterator[Engine]:
 
 @pytest.fixture
 async def engine(build_engine: Engine) -> AsyncIterator[Engine]:
-    async with build_engine.orchestrator(), build_engine.executor():
+    async with build_engine.orchestrator(), build_engine.executor(drain_s=0.2):
         yield build_engine
 
 

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
@@ -67,118 +68,128 @@ def instance_name() -> str:
     return os.environ.get("INSTANCE") or f"{socket.gethostname()}-{os.getpid()}"
 
 
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """What several parts of a replica stand on."""
+
+    settings: OrchestratorSettings
+    pool: asyncpg.Pool[asyncpg.Record]
+    installation: Installation
+    clock: DatabaseClock
+    instance: str
+    reader: Link
+    control: Link
+    bus: RedisBus
+    evaluation: EvaluationPool
+    definitions: Definitions
+    store: PostgresStore
+    sweep_store: PostgresSweeps
+    limits: PostgresLimits
+    windows: QueueWindows
+    live: LiveExecutions
+    links: tuple[Link, ...]
+
+
+def _foundation(
+    settings: OrchestratorSettings,
+    pool: asyncpg.Pool[asyncpg.Record],
+    installation: Installation,
+    clock: DatabaseClock,
+) -> Foundation:
+    instance = instance_name()
+    writer, reader, control = (
+        Link(settings.redis_dsn, timeout_s=timeout_s, name=instance)
+        for timeout_s in (5.0, 10.0, 5.0)
+    )
+    store = PostgresStore(pool)
+    definitions = Definitions(PostgresDefinitions(pool, InstalledFunctions()))
+    cancel_mark_ms = int(settings.task_lease.total_seconds() * 4000)
+    return Foundation(
+        settings=settings,
+        pool=pool,
+        installation=installation,
+        clock=clock,
+        instance=instance,
+        reader=reader,
+        control=control,
+        bus=RedisBus(Publisher(writer), cancel_mark_ms=cancel_mark_ms),
+        evaluation=EvaluationPool(),
+        definitions=definitions,
+        store=store,
+        sweep_store=PostgresSweeps(pool),
+        limits=PostgresLimits(pool, default=settings.max_concurrent_executions),
+        windows=QueueWindows(settings.queue_window),
+        live=LiveExecutions(store, definitions),
+        links=(writer, reader, control),
+    )
+
+
 class Orchestrator:
     """One replica: everything connected, nothing running yet."""
 
-    def __init__(
-        self,
-        settings: OrchestratorSettings,
-        pool: asyncpg.Pool[asyncpg.Record],
-        installation: Installation,
-        clock: DatabaseClock,
-    ) -> None:
-        self.settings = settings
-        self.pool = pool
-        self.instance = instance_name()
-        url = settings.redis_dsn
-        self.links = [
-            Link(url, timeout_s=timeout_s, name=self.instance) for timeout_s in (5.0, 10.0, 5.0)
-        ]
-        writer, reader, control = self.links
-        self.control = control
-        self.evaluation = EvaluationPool()
-        bus = RedisBus(
-            Publisher(writer), cancel_mark_ms=int(settings.task_lease.total_seconds() * 4000)
-        )
-        definitions = Definitions(PostgresDefinitions(pool, InstalledFunctions()))
-        store, sweep_store = PostgresStore(pool), PostgresSweeps(pool)
-        limits = PostgresLimits(pool, default=settings.max_concurrent_executions)
-        windows = QueueWindows(settings.queue_window)
-        live = LiveExecutions(store, definitions)
+    def __init__(self, base: Foundation) -> None:
+        self.base = base
+        self.pool = base.pool
+        self.control = base.control
         self.committing = Committing(
-            store=store,
-            clock=clock,
-            windows=windows,
-            definitions=definitions,
-            installation=installation,
+            store=base.store,
+            clock=base.clock,
+            windows=base.windows,
+            definitions=base.definitions,
+            installation=base.installation,
         )
-        advance = Advance(
-            store=store,
-            bus=bus,
-            live=live,
-            accepting=Accepting(store=store, clock=clock, definitions=definitions, limits=limits),
-            deciding=Deciding(
-                store=store,
-                evaluator=GuardedEvaluator(self.evaluation),
-                clock=clock,
-                limits=_limits(settings),
-            ),
-            committing=self.committing,
-            failpoint=failpoint(settings.kwe_failpoint, FAILPOINTS),
-        )
-        dead_letters = DeadLetters(pool)
-        condemning = Condemning(
-            store=store,
-            dead_letters=dead_letters,
-            live=live,
-            bus=bus,
-            clock=clock,
-            installation=installation,
-        )
+        dead_letters = DeadLetters(base.pool)
         self.dispatcher = Dispatcher(
-            advance,
-            now_ms=clock.now_ms,
-            set_aside=condemning.set_aside,
+            _advance(base, self.committing),
+            now_ms=base.clock.now_ms,
+            set_aside=_condemning(base, dead_letters).set_aside,
             on_freed=self._on_freed,
         )
         sweeps = Sweeps(
-            store=sweep_store,
-            bus=bus,
-            queues=RedisQueues(control),
-            windows=windows,
-            installation=installation,
+            store=base.sweep_store,
+            bus=base.bus,
+            queues=RedisQueues(base.control),
+            windows=base.windows,
+            installation=base.installation,
         )
         self.recovery = Recovery(
-            store=sweep_store,
-            key=RedisGeneration(control),
-            bus=bus,
+            store=base.sweep_store,
+            key=RedisGeneration(base.control),
+            bus=base.bus,
             sweeps=sweeps,
-            generation=installation.generation,
+            generation=base.installation.generation,
         )
         self.intake = Intake(
-            link=reader,
-            instance=self.instance,
+            link=base.reader,
+            instance=base.instance,
             dispatcher=self.dispatcher,
-            notes=Notes(PostgresTasks(pool), bus),
-            administration=Administration(PostgresAdministration(pool), bus),
+            notes=Notes(PostgresTasks(base.pool), base.bus),
+            administration=Administration(PostgresAdministration(base.pool), base.bus),
             dead_letters=dead_letters,
-            bus=bus,
+            bus=base.bus,
             on_lost=self._on_lost,
         )
-        self.upkeep = Upkeep(
-            pool=pool,
-            link=control,
-            instance=self.instance,
-            installation=installation,
+        self.upkeep = self._upkeep(sweeps)
+
+    def _upkeep(self, sweeps: Sweeps) -> Upkeep:
+        base = self.base
+        return Upkeep(
+            pool=base.pool,
+            link=base.control,
+            instance=base.instance,
+            installation=base.installation,
             intake=self.intake,
             dispatcher=self.dispatcher,
             committing=self.committing,
-            definitions=definitions,
+            definitions=base.definitions,
             sweeps=sweeps,
-            store=sweep_store,
+            store=base.sweep_store,
             recovery=self.recovery,
-            limits=limits,
-            windows=windows,
-            clock=clock,
-            housekeeping=Housekeeping(
-                store=sweep_store,
-                link=control,
-                windows=windows,
-                partitions=installation.partitions,
-                events_retention_s=settings.events_retention.total_seconds(),
-                retention_days=settings.retention_days,
-            ),
-            bus=bus,
+            limits=base.limits,
+            windows=base.windows,
+            clock=base.clock,
+            housekeeping=_housekeeping(base),
+            bus=base.bus,
         )
 
     def _on_freed(self, organizations: set[UUID]) -> None:
@@ -196,9 +207,50 @@ class Orchestrator:
             log.info("publications_left_to_be_swept", error=str(error))
 
     async def close(self) -> None:
-        await self.evaluation.stop()
-        for link in self.links:
+        await self.base.evaluation.stop()
+        for link in self.base.links:
             await link.close()
+
+
+def _advance(base: Foundation, committing: Committing) -> Advance:
+    return Advance(
+        store=base.store,
+        bus=base.bus,
+        live=base.live,
+        accepting=Accepting(
+            store=base.store, clock=base.clock, definitions=base.definitions, limits=base.limits
+        ),
+        deciding=Deciding(
+            store=base.store,
+            evaluator=GuardedEvaluator(base.evaluation),
+            clock=base.clock,
+            limits=_limits(base.settings),
+        ),
+        committing=committing,
+        failpoint=failpoint(base.settings.kwe_failpoint, FAILPOINTS),
+    )
+
+
+def _condemning(base: Foundation, dead_letters: DeadLetters) -> Condemning:
+    return Condemning(
+        store=base.store,
+        dead_letters=dead_letters,
+        live=base.live,
+        bus=base.bus,
+        clock=base.clock,
+        installation=base.installation,
+    )
+
+
+def _housekeeping(base: Foundation) -> Housekeeping:
+    return Housekeeping(
+        store=base.sweep_store,
+        link=base.control,
+        windows=base.windows,
+        partitions=base.installation.partitions,
+        events_retention_s=base.settings.events_retention.total_seconds(),
+        retention_days=base.settings.retention_days,
+    )
 
 
 def _limits(settings: OrchestratorSettings) -> Limits:
@@ -229,7 +281,8 @@ async def orchestrator(settings: OrchestratorSettings) -> AsyncGenerator[Orchest
     try:
         clock = DatabaseClock()
         await clock.synchronise(pool)
-        service = Orchestrator(settings, pool, await _installation(pool, settings), clock)
+        installation = await _installation(pool, settings)
+        service = Orchestrator(_foundation(settings, pool, installation, clock))
         try:
             await _join(service)
             async with service.dispatcher.running(), background(service.upkeep.run()):

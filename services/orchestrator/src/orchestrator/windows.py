@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-
 LOOKS_AFTER = 20
 """Rounds in which an emptied backlog is looked at again: who held tasks back may not have stored them yet."""
 

@@ -1,0 +1,80 @@
+"""Messages nobody can read: kept with the reason, and published once more when somebody asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from common.contracts.administration import RedriveDeadLetter
+from common.ids import partition_of, uuid7
+from common.streams import names
+from common.streams.publisher import Outgoing
+
+Call = Callable[..., dict[str, Any]]
+GARBAGE = (
+    b"",
+    b"\xff\x00\xfe",
+    b"[1,2",
+    b'{"type":"\\u0000\\ud800"}',
+    b'{"type":"task.succeeded.v1"}',
+)
+
+
+async def letters(engine: Any, count: int) -> list[Any]:
+    async def there() -> list[Any] | None:
+        found: list[Any] = await engine.pool.fetch(
+            "SELECT * FROM workflow.dead_letters ORDER BY id"
+        )
+        return found if len(found) == count else None
+
+    found: list[Any] = await engine.until(there, f"{count} dead letters")
+    return found
+
+
+async def test_garbage_is_set_aside_and_stops_nobody(engine: Any, call: Call) -> None:
+    workflow = await engine.register("quick", [{"a": call("echo", n=1)}])
+    streams = [names.results(3), names.commands(3)]
+    await engine.publisher.publish([Outgoing(stream, raw) for raw in GARBAGE for stream in streams])
+
+    id = await engine.start(workflow)
+
+    assert await engine.outcome(id) == {"n": 1}
+    found = await letters(engine, 2 * len(GARBAGE))
+    assert sorted({bytes(row["entry"]) for row in found}) == sorted(GARBAGE)
+    assert {row["stream"] for row in found} == set(streams)
+    assert {row["reason"] for row in found} == {"unreadable"}
+    await engine.nothing_left()
+
+
+async def test_a_message_of_tomorrow_is_its_organisations_dead_letter_and_can_be_redriven(
+    engine: Any,
+) -> None:
+    about = uuid7()
+    raw = orjson.dumps(
+        {
+            "type": "execution.start.v9",
+            "organization_id": str(engine.organization),
+            "execution_id": str(about),
+        }
+    )
+    await engine.publisher.publish([Outgoing(names.commands(1), raw)])
+    (letter,) = await letters(engine, 1)
+    assert (letter["organization_id"], letter["execution_id"]) == (engine.organization, about)
+
+    stranger = await engine.add_organization(uuid7())
+    replies = [
+        await engine.ask(
+            RedriveDeadLetter(organization_id=organization, dead_letter_id=letter["id"]),
+            names.commands(partition_of(organization, 8)),
+        )
+        for organization in (stranger, engine.organization)
+    ]
+
+    assert [reply.status for reply in replies] == [404, 202]
+    # Nobody can read it now either: it is set aside once more.
+    first, second = await letters(engine, 2)
+    assert first["redriven_at"] is not None
+    assert bytes(second["entry"]) == raw
+    await engine.nothing_left()
