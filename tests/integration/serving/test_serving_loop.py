@@ -1,6 +1,7 @@
 """The serving loop on a real server: results, duplicates, cancels, losses, draining."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from common.serving.failures import FunctionError
 from common.serving.ports import Answer
 from common.serving.store import PayloadStore
 from common.streams import names
+from embedded import EmbeddedValkey
 
 QUEUE = "work"
 ORGANIZATION = UUID(int=7)
@@ -389,3 +391,26 @@ async def test_deltas_reach_who_listens_and_nobody_else_is_disturbed(desk: Any) 
     assert message is not None
     delta = orjson.loads(message["data"])
     assert (delta["type"], delta["task"], delta["text"]) == ("task.delta", "step", "one two three")
+
+
+async def test_a_restart_of_redis_is_survived_and_the_result_kept(
+    desk: Any, tmp_path: Path
+) -> None:
+    blocked = Blocked()
+    server = EmbeddedValkey(tmp_path / "valkey")
+    await server.start()
+    desk = type(desk)(server.url, desk.pool)
+    try:
+        async with desk.serving({"block:1.0.0": blocked, "echo:1.0.0": echo}, drain_s=1):
+            await desk.send(desk.task("block:1.0.0"))
+            await blocked.started.wait()
+            await server.stop()
+            blocked.release.set()  # its result has nowhere to go
+            await server.start()
+            done = await desk.result(TaskSucceeded)
+            await desk.send(desk.task())
+            assert len(await desk.result(TaskSucceeded, count=2)) == 2
+    finally:
+        await desk.close()
+        await server.stop()
+    assert done.output == {"n": 1}

@@ -69,7 +69,7 @@ class QueueWorker:
         self._queue_seconds = TASK_QUEUE_SECONDS.labels(queue)
         self._ended = {
             outcome: TASKS.labels(queue, outcome)
-            for outcome in ("completed", "cancelled", "lost", "duplicate")
+            for outcome in ("completed", "faulted", "cancelled", "lost", "duplicate")
         }
 
     @property
@@ -168,7 +168,9 @@ class QueueWorker:
             for one in batch:
                 self._running.pop(one.claim.key, None)
                 self._tasks.pop(one.claim.key, None)
-            self._ended["completed"].inc(len(batch))
+            faults = sum(one.is_fault for one in batch)
+            self._ended["completed"].inc(len(batch) - faults)
+            self._ended["faulted"].inc(faults)
             self._busy.set(len(self._running))
             self._changed.set()
 

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 from common.contracts.base import Message, Request, encode
-from common.contracts.tasks import TaskClaim, TaskHeartbeat, TaskRequested, WorkerLost
+from common.contracts.tasks import TaskClaim, TaskFailed, TaskHeartbeat, TaskRequested, WorkerLost
 from common.contracts.wire import Unreadable, decode_task
 from common.logs import get_logger
 from common.serving.answers import answer_request
@@ -105,6 +105,8 @@ class Finished:
 
     claim: Claim
     answers: tuple[tuple[str, bytes], ...]
+    is_fault: bool = False
+    """Its answer says that it failed."""
 
 
 async def accept(
@@ -176,7 +178,7 @@ async def perform(serving: Serving, job: Job) -> Finished:
         return Finished(job.claim, ())
     job.context = _context(serving, message)
     report = await attempt_task(serving, message, job.context, started_at_ms)
-    return Finished(job.claim, ((results, encode(report)),))
+    return Finished(job.claim, ((results, encode(report)),), isinstance(report, TaskFailed))
 
 
 def _ask(task: TaskRequested) -> TaskClaim:
