@@ -101,20 +101,25 @@ def write_turn(
                 orjson.dumps(effects.error) if effects.error is not None else None,
             )
         )
-    for wait in effects.opened:
-        if wait.task is None and wait.child is None:
-            write.opened.append(
-                NewWait(
-                    facts.execution_id,
-                    wait.key,
-                    wait.kind.value,
-                    facts.organization_id,
-                    installation.partition(facts.execution_id),
-                    wait.reference,
-                    wait.due_at,
-                )
-            )
+    write.opened.extend(
+        _plain_wait(wait, facts, installation)
+        for wait in effects.opened
+        if wait.task is None and wait.child is None
+    )
     return write
+
+
+def _plain_wait(wait: OpenWait, facts: Facts, installation: Installation) -> NewWait:
+    """A timer, a suspension, a `continue`: nothing has to be sent for it."""
+    return NewWait(
+        facts.execution_id,
+        wait.key,
+        wait.kind.value,
+        facts.organization_id,
+        installation.partition(facts.execution_id),
+        wait.reference,
+        wait.due_at,
+    )
 
 
 def new_execution(
