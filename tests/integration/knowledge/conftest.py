@@ -18,7 +18,7 @@ from knowledge.storage.documents import DocumentOverview
 from knowledge.storage.queries import Pool
 from knowledge.stores.pgvector import PgVectorStore
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 90
 QUICK = PipelineSettings(
     lease=timedelta(seconds=1),
     sweep=timedelta(milliseconds=50),

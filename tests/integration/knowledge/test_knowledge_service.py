@@ -26,7 +26,7 @@ from common.streams.publisher import Outgoing, Publisher
 from common.streams.requests import Requester
 from knowledge.app import knowledge_service
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 POLICY = "# Warranty\n\nBatteries are covered for 12 months, everything else for 24 months."
 
 
