@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from workflow.core.rehearsal import Rehearsal, Rehearsed
-from workflow.core.turn import Limits
+from workflow.core.messages import Message
+from workflow.core.rehearsal import Rehearsal, Rehearsed, evaluate_here
+from workflow.core.state import State, new_state
+from workflow.core.turn import Limits, TurnResult
 from workflow.document.catalog import Functions, FunctionSpec
 
 ECHO = FunctionSpec(name="echo", version="1.0.0", queue="echo")
@@ -19,6 +21,36 @@ TYPED = FunctionSpec(
     output_schema={"type": "object", "required": ["ok"]},
     at_most_once=True,
 )
+
+
+class Twins(Rehearsal):
+    """Decides every turn twice, on the state as stored and on one that stays in memory, and compares."""
+
+    def __init__(self, *documents: Any, evaluate: Any = None, **options: Any) -> None:
+        self._outcomes: list[Any] = []
+        self._kept: dict[str, State] = {}
+        self._ask = evaluate or evaluate_here
+        super().__init__(*documents, evaluate=self._evaluate_once, **options)
+
+    def decide(self, id: str, state: State, message: Message) -> TurnResult:
+        if id not in self._kept:
+            facts = state.facts
+            names = {"namespace": facts.namespace, "name": facts.name, "version": facts.version}
+            self._kept[id] = new_state(id, **names)
+        self._replaying = False
+        stored = super().decide(id, state, message)
+        self._replaying = True
+        kept = super().decide(id, self._kept[id], message)
+        assert kept.snapshot == stored.snapshot
+        assert kept.effects == stored.effects
+        return stored
+
+    def _evaluate_once(self, need: Any) -> Any:
+        if self._replaying:
+            return self._outcomes.pop(0)
+        outcome = self._ask(need)
+        self._outcomes.append(outcome)
+        return outcome
 
 
 @dataclass
@@ -73,7 +105,7 @@ def rehearse() -> Rehearse:
         evaluate: Any = None,
         **parts: Any,
     ) -> Run:
-        world = Rehearsal(
+        world = Twins(
             document(tasks, **parts),
             *others,
             answers=answers,
@@ -91,3 +123,9 @@ def rehearse() -> Rehearse:
 @pytest.fixture
 def make_document() -> Callable[..., dict[str, Any]]:
     return document
+
+
+@pytest.fixture
+def twins() -> type[Rehearsal]:
+    """A rehearsal that decides every turn twice."""
+    return Twins

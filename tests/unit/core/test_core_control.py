@@ -44,13 +44,13 @@ BUSY = [
 
 
 @pytest.fixture
-def world(make_document):
+def world(make_document, twins):
     from workflow.document.catalog import Functions, FunctionSpec
 
     def make(tasks, *, answers=None, limits=None):
         functions = Functions([FunctionSpec(name="echo", version="1.0.0", queue="echo")])
         child = make_document([{"rest": {"wait": {"hours": 1}}}], name="child")
-        made = Rehearsal(
+        made = twins(
             make_document(tasks), child, answers=answers, functions=functions, limits=limits
         )
         execution = made.run(until_ms=made.now_ms)

@@ -185,3 +185,24 @@ def test_a_rehearsal_evaluates_slow_expressions_with_jq(rehearse):
     assert rehearse(tasks, {"n": 3}).output == {"x": [0, 3, 6]}
     assert rehearse([{"a": {"set": {"x": "${ range(3) }"}}}]).error["type"].endswith("/expression")
     assert "numeric" in rehearse(tasks, {"n": "no"}).error["detail"].lower()
+
+
+def test_the_context_lasts_over_turns(rehearse):
+    rest = {"wait": {"seconds": 1}}
+    branches = [
+        {"x": {**rest, "export": {"as": "$context + {x: 1}"}}},
+        {"y": {"wait": {"seconds": 2}, "export": {"as": "$context + {y: 2}"}}},
+    ]
+    race = [{"z": {**rest, "export": {"as": "$context + {z: 3}"}}}, {"late": {"wait": "PT9S"}}]
+    run = rehearse(
+        [
+            {"a": {**rest, "export": {"as": "$context + {a: 0}"}}},
+            {"b": rest},
+            {"both": {"fork": {"branches": branches}}},
+            {"c": rest},
+            {"first": {"fork": {"branches": race, "compete": True}}},
+            {"d": rest},
+            {"see": {"set": "${ $context }"}},
+        ]
+    )
+    assert run.output == {"a": 0, "x": 1, "y": 2, "z": 3}

@@ -136,3 +136,16 @@ def test_a_wide_fork_takes_turns_of_bounded_size(rehearse):
 def test_a_skipped_branch_gives_its_input(rehearse):
     run = rehearse(fork({"a": {"if": "false", "set": {}}}, {"b": {"set": {"b": 1}}}), {"n": 1})
     assert run.output == [{"n": 1}, {"b": 1}]
+
+
+def test_branches_of_several_kinds_end_at_different_times(rehearse):
+    run = rehearse(
+        fork(
+            {"w": {"wait": {"seconds": 3}, "output": {"as": "1"}}},
+            {"d": {"do": [{"v": {"wait": {"seconds": 1}}}, {"s": {"set": {"n": 2}}}]}},
+            {"c": {"call": ECHO, "timeout": {"after": {"hours": 1}}, "output": {"as": "3"}}},
+        ),
+        answers={"c": [Reply("c", after_ms=2000)]},
+    )
+    assert run.output == [1, {"n": 2}, 3]
+    assert run.execution.open == {}

@@ -2,8 +2,11 @@
 
 import pytest
 
+from workflow.core.messages import Continue, TaskCompleted, TimerFired
 from workflow.core.rehearsal import NEVER, Reply
-from workflow.core.turn import Limits
+from workflow.core.snapshot import decode
+from workflow.core.turn import Limits, Turn
+from workflow.core.values import Value
 
 ECHO = "echo:1.0.0@default"
 
@@ -106,3 +109,27 @@ def test_a_definition_may_only_lower_the_operators_limit(rehearse, own, seconds)
         [{"w": {"wait": {"hours": 2}}}], timeout=own, limits=Limits(duration_ms_max=10_000)
     )
     assert run.history[-1]["at"] - run.history[0]["at"] == seconds * 1000
+
+
+def test_a_result_that_came_before_the_timeout_counts_even_if_it_is_recorded_later(rehearse):
+    limited = {"call": ECHO, "timeout": {"after": {"seconds": 5}}}
+    tasks = [{"f": {"fork": {"branches": [{"a": limited}, {"b": limited}]}}}]
+    run = rehearse(tasks, answers={"a": [NEVER], "b": [NEVER]}, until_ms=0)
+    first, second = (wait.key for wait in run.execution.open.values() if wait.task)
+    state = decode(run.execution.snapshot, run.execution.plan)
+    # One transition is all that this turn may do, so the second result waits for its turn when the timer comes.
+    turn = Turn(
+        run.execution.plan, state, now_ms=run.world.now_ms, limits=Limits(transitions_max=1)
+    )
+    for message in (
+        TaskCompleted(first, Value(1)),
+        TaskCompleted(second, Value(2)),
+        TimerFired(f"{second}t"),
+    ):
+        turn.run(message)
+    turn.finish()
+    turn = Turn(run.execution.plan, state, now_ms=run.world.now_ms)
+    turn.run(Continue())
+    output = turn.finish().effects.output
+    assert output is not None
+    assert output.json == [1, 2]

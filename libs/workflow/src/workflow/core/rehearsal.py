@@ -151,7 +151,14 @@ class Rehearsal:
         execution = self.executions[id]
         if execution.snapshot:
             execution.state = decode(execution.snapshot, execution.plan)
-        turn = Turn(execution.plan, execution.state, now_ms=self.now_ms, limits=self._limits)
+        result = self.decide(id, execution.state, message)
+        if result.changed:
+            self._commit(id, execution, result)
+        return result
+
+    def decide(self, id: str, state: State, message: Message) -> TurnResult:
+        """The turn itself, with whatever it asks for."""
+        turn = Turn(self.executions[id].plan, state, now_ms=self.now_ms, limits=self._limits)
         answer = turn.run(message)
         while isinstance(answer, NeedValues | NeedEvaluation):
             if isinstance(answer, NeedValues):
@@ -159,10 +166,7 @@ class Rehearsal:
             else:
                 turn.supply_evaluation(self._evaluate(answer))
             answer = turn.resume()
-        result = turn.finish()
-        if result.changed:
-            self._commit(id, execution, result)
-        return result
+        return turn.finish()
 
     def _commit(self, id: str, execution: Rehearsed, result: TurnResult) -> None:
         effects = result.effects
