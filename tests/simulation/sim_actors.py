@@ -9,6 +9,9 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from sim_database import Database
+from sim_redis import ORCHESTRATOR_IDLE_MS, ExecutorBus, OrchestratorBus
+from sim_world import World, point
 
 from common.contracts.base import encode
 from common.contracts.executions import (
@@ -27,9 +30,11 @@ from orchestrator.accepting import Accepting
 from orchestrator.advance import Advance, Outcome
 from orchestrator.assemble import Installation
 from orchestrator.committing import Committing
+from orchestrator.condemning import Condemning
 from orchestrator.deciding import Deciding
 from orchestrator.definitions import Definition, Definitions
 from orchestrator.deliveries import Delivery
+from orchestrator.dispatcher import POISON_TRIES
 from orchestrator.generation import Generation
 from orchestrator.live import LiveExecutions
 from orchestrator.notes import NOTES, Notes
@@ -37,9 +42,6 @@ from orchestrator.ports import StoreAway
 from orchestrator.recovery import Recovery
 from orchestrator.sweeps import Sweeps
 from orchestrator.windows import QueueWindows
-from sim_database import Database
-from sim_redis import ORCHESTRATOR_IDLE_MS, ExecutorBus, OrchestratorBus
-from sim_world import World, point
 from workflow.core.plan import compile_plan
 from workflow.core.turn import EvaluationFailure, Limits
 from workflow.document import Functions, FunctionSpec
@@ -177,10 +179,11 @@ class Replica:
             definitions=definitions,
             installation=installation,
         )
+        live = LiveExecutions(database, definitions)
         self.advance = Advance(
             store=database,
             bus=self.bus,
-            live=LiveExecutions(database, definitions),
+            live=live,
             accepting=Accepting(
                 store=database, clock=clock, definitions=definitions, limits=NoLimits()
             ),
@@ -189,6 +192,10 @@ class Replica:
             ),
             committing=committing,
         )
+        self.condemning = Condemning(
+            store=database, live=live, bus=self.bus, clock=clock, installation=installation
+        )
+        self.failures: Counter[UUID] = Counter()
         self.notes = Notes(database, self.bus)
         self.windows = windows
         self.sweeps = Sweeps(
@@ -234,8 +241,13 @@ class Replica:
         return deliveries
 
     async def _follow(self, outcome: Outcome) -> None:
-        assert not outcome.poisoned, f"seed {self.stage.world.seed}: a turn failed"
         self.inbox += outcome.follow_ups
+        for group in outcome.poisoned:
+            self.failures[group.execution_id] += 1
+            if self.failures[group.execution_id] < POISON_TRIES:
+                self.inbox += group.deliveries
+            else:
+                await self.condemning.set_aside(group)
 
     async def _upkeep(self) -> None:
         kind = self.stage.world.random.randrange(6)
@@ -353,7 +365,8 @@ async def operator(stage: Stage, seed: int) -> None:
     chance = random.Random(seed)
     suspended: list[UUID] = []
     while True:
-        for _ in range(chance.randint(20, 200)):
+        # What is suspended when the faults stop is resumed soon: liveness is measured from then.
+        for _ in range(chance.randint(20, 200) if stage.world.faulty else 2):
             await point()
         if not stage.accepted:
             continue

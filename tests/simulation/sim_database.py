@@ -8,9 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from sim_world import World, point
+
+from common.ids import uuid7
+from orchestrator.notes import LossCount
 from orchestrator.ports import (
     Acceptance,
     Closed,
+    DataRefused,
+    DeadLetter,
     Facts,
     IdempotencyKey,
     Loaded,
@@ -19,12 +25,12 @@ from orchestrator.ports import (
     StoreAway,
     Write,
 )
-from orchestrator.notes import LossCount
-from orchestrator.publications import Note, read_note
+from orchestrator.publications import Note, Owed, read_note
 from orchestrator.sweeps import ChildWait, DueWait, OverdueTask, TaskBody, Turn
-from sim_world import World, point
 
 EXPECTED_MS = 90_000
+REFUSED = b"not-for-postgresql"
+"""A value that stands for what jsonb does not take."""
 
 
 @dataclass
@@ -63,6 +69,7 @@ class Database:
     payloads: dict[str, bytes] = field(default_factory=dict)
     idempotency: dict[tuple[UUID, str, str], Acceptance] = field(default_factory=dict)
     publications: dict[UUID, tuple[int, bytes]] = field(default_factory=dict)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
     generation: str = ""
 
     async def _cut(self, *, before: bool) -> None:
@@ -90,6 +97,8 @@ class Database:
 
     async def commit(self, write: Write) -> None:
         await self._cut(before=True)
+        if any(REFUSED in row.events for row in write.history):
+            raise DataRefused("a value that PostgreSQL does not take")
         self._refuse_losers(write)
         self._apply(write)
         await self._cut(before=False)
@@ -173,6 +182,33 @@ class Database:
         await self._cut(before=True)
         found = {each: self.waits[each].row.child_id for each in waits if each in self.waits}
         return {each: child for each, child in found.items() if child is not None}
+
+    async def condemn(
+        self,
+        execution_id: UUID,
+        organization_id: UUID | None,
+        event: bytes,
+        error: bytes,
+        letters: Sequence[DeadLetter],
+    ) -> int | None:
+        del organization_id
+        await self._cut(before=True)
+        self.dead_letters += letters
+        if execution_id not in self.states:
+            return None
+        version, _ = self.states.pop(execution_id)
+        for key in [key for key in self.waits if key[0] == execution_id]:
+            del self.waits[key]
+        self.history.setdefault(execution_id, []).append(
+            (version + 1, version + 1, event, self.world.now_ms)
+        )
+        execution = self.executions[execution_id]
+        execution.status, execution.error = "faulted", error
+        execution.updated_ms = self.world.now_ms
+        note = Owed(events=[(execution_id, version + 1, version + 1)]).note()
+        self.publications[uuid7()] = (self.world.now_ms, note)
+        await self._cut(before=False)
+        return version + 1
 
     # --- remarks about tasks --------------------------------------------------------------------------
 

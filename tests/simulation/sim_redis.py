@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sim_world import World, point
+
 from common.serving.claims import (
     CANCELLED,
     Claim,
@@ -19,7 +21,6 @@ from common.streams import names
 from common.streams.consumer import Entry
 from common.streams.publisher import Outgoing
 from orchestrator.ports import CancelMark
-from sim_world import World, point
 
 LEASE_MS = 30_000
 ORCHESTRATOR_IDLE_MS = 10_000

@@ -142,7 +142,7 @@ class Orchestrator:
         self.dispatcher = Dispatcher(
             _advance(base, self.committing),
             now_ms=base.clock.now_ms,
-            set_aside=_condemning(base, dead_letters).set_aside,
+            set_aside=_condemning(base).set_aside,
             on_freed=self._on_freed,
         )
         sweeps = Sweeps(
@@ -231,10 +231,9 @@ def _advance(base: Foundation, committing: Committing) -> Advance:
     )
 
 
-def _condemning(base: Foundation, dead_letters: DeadLetters) -> Condemning:
+def _condemning(base: Foundation) -> Condemning:
     return Condemning(
         store=base.store,
-        dead_letters=dead_letters,
         live=base.live,
         bus=base.bus,
         clock=base.clock,

@@ -15,10 +15,8 @@ from orchestrator.assemble import Installation
 from orchestrator.deliveries import Group
 from orchestrator.live import LiveExecutions
 from orchestrator.notes import RUNTIME_ERROR
-from orchestrator.ports import Bus, Clock
+from orchestrator.ports import Bus, Clock, DeadLetter, Store
 from orchestrator.publications import Owed, events_entry
-from orchestrator.storage.administration import DeadLetters
-from orchestrator.storage.executions import PostgresStore
 
 log = structlog.get_logger()
 
@@ -27,15 +25,13 @@ class Condemning:
     def __init__(
         self,
         *,
-        store: PostgresStore,
-        dead_letters: DeadLetters,
+        store: Store,
         live: LiveExecutions,
         bus: Bus,
         clock: Clock,
         installation: Installation,
     ) -> None:
         self._store = store
-        self._dead_letters = dead_letters
         self._live = live
         self._bus = bus
         self._clock = clock
@@ -46,17 +42,6 @@ class Condemning:
         log.error("execution_set_aside", execution_id=str(group.execution_id))
         metrics.DEAD_LETTERS.labels(stream="orchestrator").inc()
         self._live.forget([group.execution_id])
-        organization_id = group.live.facts.organization_id if group.live is not None else None
-        for delivery in group.deliveries:
-            if delivery.entry is not None:
-                await self._dead_letters.add(
-                    stream=delivery.entry.stream,
-                    entry=delivery.entry.raw,
-                    reason="poisoned",
-                    detail="The execution could not be advanced with this message.",
-                    organization_id=organization_id,
-                    execution_id=group.execution_id,
-                )
         error = {
             "type": RUNTIME_ERROR,
             "status": 500,
@@ -65,7 +50,11 @@ class Condemning:
         }
         event = {"type": "workflow.faulted", "at": self._clock.now_ms(), "error": error}
         sequence = await self._store.condemn(
-            group.execution_id, orjson.dumps([event]), orjson.dumps(error)
+            group.execution_id,
+            group.live.facts.organization_id if group.live is not None else None,
+            orjson.dumps([event]),
+            orjson.dumps(error),
+            _letters(group),
         )
         owed = Owed()
         if sequence is not None and group.live is not None:
@@ -88,3 +77,12 @@ class Condemning:
                 )
                 owed.add_reply(delivery.message.reply_to, reply)
         await self._bus.publish(owed.direct, [], group.entries)
+
+
+def _letters(group: Group) -> list[DeadLetter]:
+    return [
+        DeadLetter(
+            entry.stream, entry.raw, "The execution could not be advanced with this message."
+        )
+        for entry in group.entries
+    ]

@@ -191,6 +191,15 @@ class Closed:
     error: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message set aside."""
+
+    stream: str
+    entry: bytes
+    detail: str
+
+
 class Store(Protocol):
     """PostgreSQL. Every method is one transaction; each may raise `StoreAway`."""
 
@@ -218,6 +227,17 @@ class Store(Protocol):
 
     async def children(self, waits: Sequence[tuple[UUID, str]]) -> dict[tuple[UUID, str], UUID]:
         """The child executions behind these child waits."""
+        ...
+
+    async def condemn(
+        self,
+        execution_id: UUID,
+        organization_id: UUID | None,
+        event: bytes,
+        error: bytes,
+        letters: Sequence[DeadLetter],
+    ) -> int | None:
+        """Keep the letters and fault the execution from outside; the sequence of its last event, None if there is none."""
         ...
 
 

@@ -9,10 +9,12 @@ from uuid import UUID
 import asyncpg
 import orjson
 
+from common.ids import uuid7
 from common.postgres import load_queries
 from orchestrator.ports import (
     Acceptance,
     Closed,
+    DeadLetter,
     Facts,
     IdempotencyKey,
     Loaded,
@@ -92,11 +94,26 @@ class PostgresStore:
             )
         return {(row["execution_id"], row["key"]): row["child_id"] for row in rows}
 
-    async def condemn(self, execution_id: UUID, event: bytes, error: bytes) -> int | None:
-        """Fault an execution from outside; the sequence of its last event, or None if it had ended."""
+    async def condemn(
+        self,
+        execution_id: UUID,
+        organization_id: UUID | None,
+        event: bytes,
+        error: bytes,
+        letters: Sequence[DeadLetter],
+    ) -> int | None:
         async with translated():
             sequence: int | None = await self._pool.fetchval(
-                QUERIES["condemn"], execution_id, event, error.decode(), new_publication_id()
+                QUERIES["condemn"],
+                execution_id,
+                event,
+                error.decode(),
+                new_publication_id(),
+                organization_id,
+                [uuid7() for _ in letters],
+                [letter.stream for letter in letters],
+                [letter.detail for letter in letters],
+                [letter.entry for letter in letters],
             )
         return sequence
 

@@ -52,8 +52,13 @@ SELECT workflow.commit_batch(
 );
 
 -- name: condemn
--- Close an execution that cannot be advanced any more: it faults with the reason, and every obligation of it goes.
-WITH gone AS (
+-- Close an execution that cannot be advanced any more: its messages are kept as dead letters, it faults with the
+-- reason, and every obligation of it goes, all in one transaction. Letters are kept even when there is no execution.
+WITH letters AS (
+    INSERT INTO workflow.dead_letters (id, organization_id, execution_id, stream, reason, detail, entry)
+    SELECT letter.id, $5, $1, letter.stream, 'poisoned', letter.detail, letter.entry
+    FROM unnest($6::uuid[], $7::text[], $8::text[], $9::bytea[]) AS letter (id, stream, detail, entry)
+), gone AS (
     DELETE FROM workflow.execution_state WHERE id = $1
     RETURNING id, organization_id, version
 ), waits AS (
