@@ -215,38 +215,55 @@ async def test_a_flushed_redis_is_noticed_by_open_streams(
             assert event["data"]["sequence"] == 2
 
 
+async def walk(client: Any, after: str, limit: int = 200) -> tuple[list[str], str]:
+    """The ids of all events since, page by page, and where the next walk begins."""
+    found: list[str] = []
+    more = True
+    while more:
+        params = {"after": after, "limit": str(limit)}
+        async with client.get("/v1/events", params=params) as answer:
+            page = await answer.json()
+        found += [event["id"] for event in page["items"]]
+        after, more = page["nextAfter"], page["more"]
+    return found, after
+
+
 async def test_the_gap_is_filled_from_postgresql_page_by_page(
     gateway: Any, rows: Any, now_ms: int
 ) -> None:
-    ids = [await rows.execution() for _ in range(3)]
-    for id in ids:
+    expected = []
+    for minutes in (0, 1, 10, 60, 60 * 24):
+        id = await rows.execution()
         await rows.turn(id, 1, start(now_ms), task("created", now_ms))
-    await rows.connection.execute("UPDATE workflow.history SET at = at - interval '10 minutes'")
-    found: list[str] = []
-    after = "2020-01-01T00:00:00Z"
-    while True:
-        async with gateway.client.get(
-            "/v1/events", params={"after": after, "limit": "2"}
-        ) as answer:
-            page = await answer.json()
-        found += [event["id"] for event in page["items"]]
-        after = page["nextAfter"]
-        if not page["items"]:
-            break
-    assert sorted(found) == sorted(f"{id}/{sequence}" for id in ids for sequence in (1, 2))
+        await rows.connection.execute(
+            "UPDATE workflow.history SET at = now() - make_interval(mins => $2) WHERE execution_id = $1",
+            id,
+            minutes,
+        )
+        expected = [f"{id}/1", f"{id}/2", *expected]
+    for limit in (1, 2, 200):
+        found, _ = await walk(gateway.client, "2020-01-01T00:00:00Z", limit)
+        assert found == expected
 
 
-async def test_a_page_never_moves_past_what_may_still_be_committing(
+async def test_the_next_walk_begins_before_what_may_have_been_committing(
     gateway: Any, rows: Any, now_ms: int
 ) -> None:
-    id = await rows.execution()
-    await rows.turn(id, 1, start(now_ms))
-    params = {"after": "2020-01-01T00:00:00Z"}
-    for _ in range(2):
-        async with gateway.client.get("/v1/events", params=params) as answer:
-            page = await answer.json()
-        assert [event["id"] for event in page["items"]] == [f"{id}/1"]
-        params = {"after": page["nextAfter"]}
+    old, late, new = [await rows.execution() for _ in range(3)]
+    for id in (old, new):
+        await rows.turn(id, 1, start(now_ms))
+    await rows.connection.execute(
+        "UPDATE workflow.history SET at = at - interval '1 hour' WHERE execution_id = $1", old
+    )
+    found, after = await walk(gateway.client, "2020-01-01T00:00:00Z", 1)
+    assert found == [f"{old}/1", f"{new}/1"]
+    # Committed meanwhile, with a time before that of the newest one.
+    await rows.turn(late, 1, start(now_ms))
+    await rows.connection.execute(
+        "UPDATE workflow.history SET at = at - interval '5 seconds' WHERE execution_id = $1", late
+    )
+    found, _ = await walk(gateway.client, after, 1)
+    assert found == [f"{late}/1", f"{new}/1"]
 
 
 async def test_streams_show_the_callers_organisation_only(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from importlib import resources
 from typing import Final
 
 from aiohttp import web
@@ -29,6 +28,7 @@ from gateway.middleware.cors import cors
 from gateway.middleware.observation import add_headers, observe
 from gateway.middleware.problems import answer_errors
 from gateway.owners import Owners
+from gateway.page import add_page
 from gateway.payloads import Payloads
 from gateway.readiness import checks, require_same_partitions
 from gateway.reads.database import Database, Server
@@ -114,7 +114,7 @@ def application(parts: Gateway) -> web.Application:
     app[GATEWAY] = parts
     for route in every_route():
         app.router.add_route(route.method, route.path, Endpoint(route).handle)
-    _add_static(app)
+    add_page(app)
     app.on_response_prepare.append(add_headers)
     return app
 
@@ -139,26 +139,6 @@ async def _served(app: web.Application, parts: Gateway) -> AsyncGenerator[web.Ap
         # Streams end first; clients resume them at another replica. Then requests in flight finish.
         await parts.hub.close()
         await runner.cleanup()
-
-
-def _add_static(app: web.Application) -> None:
-    """The page at `/`, where it is installed."""
-    folder = resources.files("gateway").joinpath("static")
-    index = folder.joinpath("index.html")
-    if not index.is_file():
-        return
-    with resources.as_file(folder) as path:
-        app.router.add_static("/static/", path)
-
-    async def page(_request: web.Request) -> web.StreamResponse:
-        return web.Response(
-            body=index.read_bytes(),
-            content_type="text/html",
-            charset="utf-8",
-            headers={"Cache-Control": "no-cache"},
-        )
-
-    app.router.add_get("/", page)
 
 
 async def _database(settings: GatewaySettings, stack: AsyncExitStack) -> Database:
@@ -204,7 +184,12 @@ def _feeds(redis: str, calls: Calls) -> FeedFactory:
 def _deltas(redis: str) -> Deltas:
     from redis.asyncio import Redis
 
-    return Deltas(Redis.from_url(redis, client_name="kwe-gateway-deltas", socket_keepalive=True))
+    # Without a timeout redis-py writes without `asyncio.wait_for`, which on Python 3.11 may swallow a cancellation.
+    # A connection that dies silently is found by TCP keepalive.
+    client = Redis.from_url(
+        redis, client_name="kwe-gateway-deltas", socket_timeout=None, socket_keepalive=True
+    )
+    return Deltas(client)
 
 
 def _verifier(settings: GatewaySettings) -> TokenVerifier | None:

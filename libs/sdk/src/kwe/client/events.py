@@ -60,7 +60,7 @@ class EventCalls(Calls):
             page = await self.transport.get("/v1/events", after=after)
             for item in page["items"]:
                 yield Event.model_validate(item)
-            if not page["items"] or page["nextAfter"] == after:
+            if not page["more"]:
                 return
             after = page["nextAfter"]
 

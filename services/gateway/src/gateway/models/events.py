@@ -43,5 +43,7 @@ class CloudEvent(BaseModel):
 class EventsPage(View):
     items: list[CloudEvent]
     next_after: str = Field(
-        description="Where the next page begins. It may bring events of the last seconds again: tell them by their id."
+        description="Where to go on. After the last page it lags a little behind: turns that were committing meanwhile "
+        "come with the next walk, and some events come again. Tell them by their id."
     )
+    more: bool = Field(description="False: this is everything up to now.")

@@ -17,6 +17,9 @@ from workflow.core.history import ExecutionFacts, to_cloud_event
 SETTLED_SECONDS: Final = 15
 """A turn gets its time before it commits. What is older than this has no more neighbours to come."""
 
+WINDOW_FIRST: Final = timedelta(seconds=10)
+WINDOW_FACTOR: Final = 8
+
 FIRST_EXECUTION: Final = UUID(int=0)
 
 
@@ -44,11 +47,27 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class FeedPosition:
-    """Where a page of the organisation's events begins: after this turn."""
+    """A place among the organisation's turns: after this one."""
 
     at: datetime
     execution_id: UUID = FIRST_EXECUTION
     sequence_from: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FeedWalk:
+    """Where a walk through the organisation's turns stands.
+
+    It goes all the way to now. `settled` lags behind: before it, no turn can appear any more. The next walk begins there
+    and repeats the last moments, because turns with an earlier time may have been committing during this one.
+    """
+
+    position: FeedPosition
+    settled: FeedPosition
+
+    @classmethod
+    def beginning_after(cls, position: FeedPosition) -> FeedWalk:
+        return cls(position, position)
 
 
 async def read_subject(server: Server, organization_id: UUID, execution_id: UUID) -> Subject | None:
@@ -70,25 +89,38 @@ async def read_turns(
 
 
 async def read_feed(
-    database: Database, organization_id: UUID, after: FeedPosition, limit: int
-) -> tuple[list[dict[str, Any]], FeedPosition]:
-    """Public events of at most `limit` turns, and where the next page begins.
-
-    The next page never begins inside the last moments: turns with an earlier time may still be committing there.
-    They come (again) with the next page; consumers know what they have by its id.
-    """
+    database: Database, organization_id: UUID, walk: FeedWalk, limit: int
+) -> tuple[list[dict[str, Any]], FeedWalk, bool]:
+    """Public events of at most `limit` turns, where to go on, and whether the walk has more to come."""
     async with database.primary.transaction(organization_id) as connection:
         now: datetime = await connection.fetchval(HISTORY["feed_clock"])
-        rows = await connection.fetch(
+        rows = await _next_turns(connection, organization_id, walk.position, limit, now)
+    events = list(_cloud_events(organization_id, rows))
+    settled = _settled(rows, walk.settled, now)
+    if len(rows) < limit:
+        return events, FeedWalk.beginning_after(settled), False
+    return events, FeedWalk(_position(rows[-1]), settled), True
+
+
+async def _next_turns(
+    connection: Connection, organization_id: UUID, after: FeedPosition, limit: int, now: datetime
+) -> list[Row]:
+    """Looks a little ahead first and further only if it must: sorting everything since would cost each page the gap."""
+    ahead = WINDOW_FIRST
+    while True:
+        until = min(after.at + ahead, now) if ahead < now - after.at else now
+        rows: list[Row] = await connection.fetch(
             HISTORY["feed_after"],
             organization_id,
             after.at,
             after.execution_id,
             after.sequence_from,
             limit,
-            now,
+            until,
         )
-    return list(_cloud_events(organization_id, rows)), _next_position(rows, after, now)
+        if len(rows) >= limit or until >= now:
+            return rows
+        ahead *= WINDOW_FACTOR
 
 
 def _cloud_events(organization_id: UUID, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
@@ -98,14 +130,18 @@ def _cloud_events(organization_id: UUID, rows: Sequence[Row]) -> Iterator[dict[s
             yield to_cloud_event(event, facts, sequence)
 
 
-def _next_position(rows: Sequence[Row], after: FeedPosition, now: datetime) -> FeedPosition:
-    settled = now - timedelta(seconds=SETTLED_SECONDS)
-    position = after
+def _settled(rows: Sequence[Row], before: FeedPosition, now: datetime) -> FeedPosition:
+    boundary = now - timedelta(seconds=SETTLED_SECONDS)
+    found = before
     for row in rows:
-        if row["at"] >= settled:
+        if row["at"] >= boundary:
             break
-        position = FeedPosition(row["at"], UUID(int=row["execution_id"].int), row["seq_from"])
-    return position
+        found = _position(row)
+    return found
+
+
+def _position(row: Row) -> FeedPosition:
+    return FeedPosition(row["at"], UUID(int=row["execution_id"].int), row["seq_from"])
 
 
 def _facts(organization_id: UUID, execution_id: UUID, row: Row) -> ExecutionFacts:

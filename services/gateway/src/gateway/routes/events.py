@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -14,7 +15,7 @@ from common.security import Scope
 from gateway.answers import json_answer
 from gateway.cursors import decode_cursor, encode_cursor
 from gateway.models.events import EventsPage, EventsQuery
-from gateway.reads.history import FeedPosition, read_feed
+from gateway.reads.history import FeedPosition, FeedWalk, read_feed
 from gateway.route import Answer, Call, Route
 from gateway.routes.answers import UNREADABLE, answers
 from gateway.sse.frames import EventStream, primer
@@ -22,6 +23,8 @@ from gateway.sse.organization_stream import Cursor, OrganizationStream, parse_cu
 
 _KIND: Final = "events"
 _INSTANT: Final = TypeAdapter(AwareDatetime)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+DEFAULT_SPAN: Final = timedelta(hours=1)
 _STREAM: Final = "text/event-stream"
 
 
@@ -49,11 +52,10 @@ async def _stream(call: Call) -> web.StreamResponse:
 
 async def _page(call: Call) -> web.Response:
     query = call.query(EventsQuery)
-    position = _position(query.after)
-    items, following = await read_feed(
-        call.gateway.database, call.organization_id, position, query.limit
+    items, walk, more = await read_feed(
+        call.gateway.database, call.organization_id, _walk(query.after), query.limit
     )
-    return json_answer({"items": items, "nextAfter": _encoded(following)})
+    return json_answer({"items": items, "nextAfter": _encoded(walk), "more": more})
 
 
 def _given_cursor(call: Call) -> Cursor | None:
@@ -66,28 +68,43 @@ def _given_cursor(call: Call) -> Cursor | None:
     return cursor
 
 
-def _position(after: str | None) -> FeedPosition:
+def _walk(after: str | None) -> FeedWalk:
     """Accepts what a consumer has at hand: an instant, a cursor of the stream, or the page before."""
     if after is None:
-        return FeedPosition(datetime.now(UTC) - timedelta(hours=1))
+        return _since(datetime.now(UTC) - DEFAULT_SPAN)
     cursor = parse_cursor(after)
     if cursor is not None:
-        return FeedPosition(datetime.fromisoformat(cursor.fill_from))
+        return _since(datetime.fromisoformat(cursor.fill_from))
     try:
-        return FeedPosition(_INSTANT.validate_python(after))
+        return _since(_INSTANT.validate_python(after))
     except ValidationError:
         pass
     try:
-        at, execution_id, sequence_from = decode_cursor(_KIND, after, types=[int, str, int])
-        instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(at))
-        return FeedPosition(instant, UUID(str(execution_id)), min(int(sequence_from), 2**31 - 1))
+        parts = decode_cursor(_KIND, after, types=[int, str, int, int, str, int])
+        return FeedWalk(_decoded(parts[:3]), _decoded(parts[3:]))
     except (InvalidRequest, ValueError, OverflowError):
         raise _unusable("must be an instant, the id of an event, or nextAfter of a page") from None
 
 
-def _encoded(position: FeedPosition) -> str:
-    microseconds = (position.at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-    return encode_cursor(_KIND, [microseconds, str(position.execution_id), position.sequence_from])
+def _since(instant: datetime) -> FeedWalk:
+    return FeedWalk.beginning_after(FeedPosition(max(instant, _EPOCH)))
+
+
+def _encoded(walk: FeedWalk) -> str:
+    return encode_cursor(_KIND, [*_parts(walk.position), *_parts(walk.settled)])
+
+
+def _parts(position: FeedPosition) -> tuple[int, str, int]:
+    microseconds = (position.at - _EPOCH) // timedelta(microseconds=1)
+    return microseconds, str(position.execution_id), position.sequence_from
+
+
+def _decoded(parts: Sequence[str | int]) -> FeedPosition:
+    at, execution_id, sequence_from = parts
+    instant = _EPOCH + timedelta(microseconds=max(0, int(at)))
+    return FeedPosition(
+        instant, UUID(str(execution_id)), max(0, min(int(sequence_from), 2**31 - 1))
+    )
 
 
 def _unusable(detail: str) -> InvalidRequest:

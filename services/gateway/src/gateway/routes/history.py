@@ -89,17 +89,19 @@ async def events(call: Call) -> web.StreamResponse:
         gateway.hub.feed(call.organization_id) as feed,
         EventStream(call.request) as stream,
     ):
-        with feed.watch(str(execution_id)) as watch:
+        with (
+            feed.watch(str(execution_id)) as watch,
+            gateway.deltas.listen(str(execution_id), watch.woken) as listener,
+        ):
             await stream.write(primer(str(after)))
-            async with gateway.deltas.listen(str(execution_id), watch.woken) as listener:
-                await ExecutionStream(
-                    stream=stream,
-                    server=gateway.database.primary,
-                    organization_id=call.organization_id,
-                    execution_id=execution_id,
-                    subject=subject,
-                    after=after,
-                ).run(watch, listener, gateway.hub.closing)
+            await ExecutionStream(
+                stream=stream,
+                server=gateway.database.primary,
+                organization_id=call.organization_id,
+                execution_id=execution_id,
+                subject=subject,
+                after=after,
+            ).run(watch, listener, gateway.hub.closing)
         return await stream.finish()
 
 
