@@ -17,7 +17,7 @@ from kwe.examples import examples_folder
 from kwe.local.stack import LocalStack
 
 EXAMPLE = examples_folder(Path(__file__)) / "event-consumer" / "ledger.py"
-PATIENCE_SECONDS = 40
+PATIENCE_SECONDS = 30
 DEFINITION = """
 document: {dsl: '1.0.3', namespace: tests, name: steps, version: '1.0.0'}
 do:

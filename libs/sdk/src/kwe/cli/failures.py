@@ -22,6 +22,8 @@ NOT_ALLOWED: Final = 4
 TIMED_OUT: Final = 5
 INTERRUPTED: Final = 130
 
+LINE_CHARACTERS_MAX: Final = 400
+
 
 class UsageProblem(click.ClickException):
     """What the caller gave cannot be used: a file, an input, a setting."""
@@ -78,7 +80,7 @@ def report(error: BaseException) -> None:
         case errors.KweError():
             _say("\n".join(_lines(error)))
         case _ if is_operators(error):
-            _say(str(error))
+            _say("\n".join(_shortened(line) for line in str(error).splitlines()))
         case _:
             _report_bug(error)
 
@@ -118,6 +120,11 @@ def _lines(error: errors.KweError) -> Iterator[str]:
             yield f"  {_place(one)}: {one.get('message') or one.get('detail')}{_advice(one)}"
     if isinstance(error, errors.NotAuthenticated):
         yield "  set KWE_API_KEY, or start `kwe up` in this folder again to renew .kwe/credentials"
+
+
+def _shortened(line: str) -> str:
+    """A quoted log may hold lines of any length; the message names the file that has them whole."""
+    return line if len(line) <= LINE_CHARACTERS_MAX else f"{line[:LINE_CHARACTERS_MAX]}…"
 
 
 def _place(problem: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -78,10 +79,11 @@ async def follow(
     heard_at, pause = loop.time(), 0.1
     while True:
         try:
-            async for frame in _connection(transport, path, parser):
-                heard_at, pause = loop.time(), 0.1
-                if frame is not None:
-                    yield frame.event, orjson.loads(frame.data)
+            async with aclosing(_connection(transport, path, parser)) as frames:
+                async for frame in frames:
+                    heard_at, pause = loop.time(), 0.1
+                    if frame is not None:
+                        yield frame.event, orjson.loads(frame.data)
         except StreamOver:
             return
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
