@@ -1,9 +1,11 @@
 """The service on real streams: requests are answered, tasks give results."""
 
+import random
 import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import orjson
 import pytest
@@ -19,11 +21,14 @@ from common.contracts.knowledge import (
 )
 from common.contracts.tasks import TaskFailed, TaskRequested, TaskSucceeded
 from common.contracts.wire import decode_for_orchestrator
+from common.migrations import migrate
 from common.settings import KnowledgeSettings
 from common.streams import names
 from common.streams.connection import Link
 from common.streams.publisher import Outgoing, Publisher
 from common.streams.requests import Requester
+from embedded import EmbeddedPostgres
+from embedded.ports import free_port
 from knowledge.app import knowledge_service
 
 PATIENCE_SECONDS = 60
@@ -203,3 +208,34 @@ async def test_a_search_in_an_unknown_collection_fails_its_task_for_good(
     assert isinstance(result, TaskFailed)
     assert (result.error["status"], result.retryable) == (404, False)
     assert b"none" in orjson.dumps(result.error)
+
+
+async def test_an_outage_of_postgresql_is_a_refusal_to_repeat_later_and_passes(
+    redis_url: str, organization: uuid.UUID, server_folder: Path
+) -> None:
+    # Out of the way of other servers, one of which might take the port while ours is stopped.
+    port = free_port(random.randrange(30_000, 32_000))
+    server = EmbeddedPostgres(server_folder / f"outage-{organization}", port=port)
+    await server.start()
+    await migrate(server.dsn)
+    settings = KnowledgeSettings(
+        database_url=SecretStr(server.dsn), redis_url=SecretStr(redis_url), metrics_port=0
+    )
+    search = Search(organization_id=organization, collection="policies", query="batteries")
+
+    async def status() -> int:
+        again = search.model_copy(update={"message_id": uuid.uuid4()})
+        return (await caller.ask(again, "knowledge.search")).status
+
+    async with knowledge_service(settings) as health, calling(redis_url) as caller:
+        await caller.ask(CreateCollection(organization_id=organization, name="policies"))
+        assert await status() == 200
+        await server.stop()
+        refused = await caller.ask(search, "knowledge.search")
+        assert (refused.status, refused.code) == (503, "database_unavailable")
+        assert refused.retry_after_s
+        assert "database" in await health.reasons()
+        await server.start()
+        # The connections of before are dead, and the caller does not notice.
+        assert await status() == 200
+    await server.stop()

@@ -111,8 +111,8 @@ async def _task_server(
     return TaskServer(
         queues=tuple(SLOTS),
         slots=SLOTS,
-        functions=Functions(knowledge).handlers(),
-        requests=Requests(knowledge, payloads).handlers(),
+        functions=Functions(knowledge, pool).handlers(),
+        requests=Requests(knowledge, payloads, pool).handlers(),
         redis_url=settings.redis_dsn,
         instance=instance,
         publisher=publisher,

@@ -6,27 +6,51 @@ from typing import Any
 from uuid import UUID
 
 from common.errors import EngineError, InvalidRequest, Unavailable
-from common.postgres import is_retryable
 from common.serving.context import TaskContext
 from common.serving.failures import FunctionError
 from common.serving.ports import Handler
 from knowledge.engine import Knowledge
+from knowledge.serving.outages import despite_outages
 from knowledge.storage.documents import DocumentOverview
+from knowledge.storage.queries import Pool
 
 LOOK_AGAIN_FIRST_SECONDS = 0.02
 LOOK_AGAIN_MAX_SECONDS = 1.0
 
 
 class Functions:
-    def __init__(self, knowledge: Knowledge) -> None:
+    def __init__(self, knowledge: Knowledge, pool: Pool) -> None:
         self._knowledge = knowledge
+        self._pool = pool
 
     def handlers(self) -> dict[str, Handler]:
         return {
-            "search:1.0.0": _translated(self.search),
-            "ingest:1.0.0": _translated(self.ingest),
-            "embed:1.0.0": _translated(self.embed),
+            "search:1.0.0": self._translated(self.search),
+            "ingest:1.0.0": self._translated(self.ingest),
+            "embed:1.0.0": self._translated(self.embed),
         }
+
+    def _translated(
+        self, function: Callable[[Any, TaskContext], Awaitable[dict[str, Any]]]
+    ) -> Handler:
+        """Our errors in the words of the workflow language, with what another try may change."""
+
+        async def call(input: Any, context: TaskContext) -> Any:
+            try:
+                return await despite_outages(
+                    self._pool, lambda: function(input, context), repeatable=True
+                )
+            except Unavailable as error:
+                raise FunctionError(
+                    error.detail, type="communication", status=503, retry_after=error.retry_after
+                ) from error
+            except EngineError as error:
+                kind = "validation" if error.http_status in {400, 413, 422} else "runtime"
+                raise FunctionError(
+                    error.detail, type=kind, status=error.http_status, retryable=False
+                ) from error
+
+        return call
 
     async def search(self, input: Any, context: TaskContext) -> dict[str, Any]:
         body = _object(input)
@@ -84,31 +108,6 @@ class Functions:
             found = await self._knowledge.document_statuses(organization_id, collection, ids)
         by_id = {document.id: document for document in found}
         return [by_id[id] for id in ids if id in by_id]
-
-
-def _translated(function: Callable[[Any, TaskContext], Awaitable[dict[str, Any]]]) -> Handler:
-    """Our errors in the words of the workflow language, with what another try may change."""
-
-    async def call(input: Any, context: TaskContext) -> Any:
-        try:
-            return await function(input, context)
-        except Unavailable as error:
-            raise FunctionError(
-                error.detail, type="communication", status=503, retry_after=error.retry_after
-            ) from error
-        except EngineError as error:
-            kind = "validation" if error.http_status in {400, 413, 422} else "runtime"
-            raise FunctionError(
-                error.detail, type=kind, status=error.http_status, retryable=False
-            ) from error
-        except Exception as error:
-            if not is_retryable(error):
-                raise
-            raise FunctionError(
-                "The knowledge service cannot reach PostgreSQL.", type="communication", status=503
-            ) from error
-
-    return call
 
 
 def _object(input: Any) -> dict[str, Any]:

@@ -15,21 +15,33 @@ from common.contracts.knowledge import (
 from common.errors import InvalidRequest
 from common.serving.ports import Answer, RequestHandler, Store
 from knowledge.engine import Knowledge
+from knowledge.serving.outages import despite_outages
+from knowledge.storage.queries import Pool
 
 
 class Requests:
-    def __init__(self, knowledge: Knowledge, payloads: Store) -> None:
+    def __init__(self, knowledge: Knowledge, payloads: Store, pool: Pool) -> None:
         self._knowledge = knowledge
         self._payloads = payloads
+        self._pool = pool
 
     def handlers(self) -> dict[type[Request], RequestHandler]:
         return {
-            CreateCollection: self.create_collection,
-            DeleteCollection: self.delete_collection,
-            AddDocuments: self.add_documents,
-            DeleteDocument: self.delete_document,
-            Search: self.search,
+            CreateCollection: self._patient(self.create_collection),
+            AddDocuments: self._patient(self.add_documents),
+            Search: self._patient(self.search),
+            # Repeated after a commit that nobody heard of, a deletion would answer that there is nothing.
+            DeleteCollection: self._patient(self.delete_collection, repeatable=False),
+            DeleteDocument: self._patient(self.delete_document, repeatable=False),
         }
+
+    def _patient(self, handler: RequestHandler, *, repeatable: bool = True) -> RequestHandler:
+        async def handle(request: Any) -> Answer:
+            return await despite_outages(
+                self._pool, lambda: handler(request), repeatable=repeatable
+            )
+
+        return handle
 
     async def create_collection(self, request: CreateCollection) -> Answer:
         created = await self._knowledge.create_collection(

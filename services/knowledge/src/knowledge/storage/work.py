@@ -131,8 +131,3 @@ async def retry_later(
 
 async def release(connection: Connection, batch: Batch) -> None:
     await connection.execute(QUERIES["release"], *batch.owner, batch.ids, batch.claim)
-
-
-async def unfinished_counts(connection: Connection) -> dict[str, int]:
-    rows = await connection.fetch(QUERIES["unfinished_counts"])
-    return {row["status"]: row["documents"] for row in rows}

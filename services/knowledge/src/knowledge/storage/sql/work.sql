@@ -141,9 +141,3 @@ WHERE organization_id = $1
   AND collection_id = $2
   AND id = ANY ($3::text[])
   AND claim = $4;
-
--- name: unfinished_counts
-SELECT status, count(*) AS documents
-FROM knowledge.documents
-WHERE status NOT IN ('ready', 'failed')
-GROUP BY status;
