@@ -49,8 +49,10 @@ from orchestrator.storage.installation import (
     PostgresLimits,
 )
 from orchestrator.storage.sweeps import PostgresSweeps
+from orchestrator.suspects import Suspects
 from orchestrator.sweeps import Sweeps
 from orchestrator.upkeep import Upkeep
+from orchestrator.watchdog import Watchdog
 from orchestrator.windows import QueueWindows
 from workflow.core.turn import Limits
 
@@ -143,6 +145,7 @@ class Orchestrator:
             _advance(base, self.committing),
             now_ms=base.clock.now_ms,
             set_aside=_condemning(base).set_aside,
+            suspects=Suspects(base.control),
             on_freed=self._on_freed,
         )
         sweeps = Sweeps(
@@ -285,7 +288,7 @@ async def orchestrator(settings: OrchestratorSettings) -> AsyncGenerator[Orchest
         try:
             await _join(service)
             async with service.dispatcher.running(), background(service.upkeep.run()):
-                async with background(service.intake.run()):
+                async with Watchdog().watching(), background(service.intake.run()):
                     tune_garbage_collection()
                     yield service
                 await service.upkeep.leave()

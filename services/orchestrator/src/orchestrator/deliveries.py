@@ -167,6 +167,7 @@ def to_core(message: ExecutionMessage, group: Group) -> core.Message | None:
                 message.retryable,
                 message.worker,
                 message.started_at_ms,
+                message.usage,
             )
         case TimerDue():
             return core.TimerFired(message.key)

@@ -21,6 +21,7 @@ from orchestrator.advance import Advance, Outcome
 from orchestrator.deciding import Undecided
 from orchestrator.deliveries import Delivery, Group, group_by_execution
 from orchestrator.ports import StoreAway
+from orchestrator.suspects import Suspects
 
 log = structlog.get_logger()
 
@@ -31,6 +32,9 @@ PENDING_MAX = 2048
 
 UNDECIDED_MAX = 500
 """Readers pause above this many executions that wait for a guarded evaluation."""
+
+ALONE_AFTER = 3
+"""A message delivered this often is decided alone: it may have ended the processes that had it."""
 
 POISON_TRIES = 3
 """An execution whose turn fails this often, alone, is set aside."""
@@ -46,8 +50,10 @@ class Dispatcher:
         *,
         now_ms: Callable[[], int],
         set_aside: Callable[[Group], Awaitable[None]],
+        suspects: Suspects,
         on_freed: Callable[[set[UUID]], None],
     ) -> None:
+        self._suspects = suspects
         self._advance = advance
         self._now_ms = now_ms
         self._set_aside = set_aside
@@ -107,18 +113,24 @@ class Dispatcher:
             execution_id = delivery.message.execution_id
             if execution_id in self._busy:
                 self._blocked.setdefault(execution_id, []).append(delivery)
-            elif self._failures and execution_id in self._failures and (batch or taken):
-                # It failed before: it gets a batch of its own.
+                continue
+            is_suspect = self._is_suspect(delivery)
+            if is_suspect and batch:
                 self._pending.appendleft(delivery)
                 break
-            else:
-                batch.append(delivery)
-                taken.add(execution_id)
-                if self._failures and execution_id in self._failures:
-                    break
+            batch.append(delivery)
+            taken.add(execution_id)
+            if is_suspect:
+                break
         self._busy |= taken
         self._make_room()
         return batch
+
+    def _is_suspect(self, delivery: Delivery) -> bool:
+        """Whether it gets a batch of its own: it failed before, or whoever had it before did not finish."""
+        if delivery.entry is not None and delivery.entry.deliveries >= ALONE_AFTER:
+            return True
+        return bool(self._failures) and delivery.message.execution_id in self._failures
 
     def _make_room(self) -> None:
         """Let readers go on, or hold them."""
@@ -141,12 +153,25 @@ class Dispatcher:
     async def _store(self, batch: list[Delivery]) -> None:
         ids = {delivery.message.execution_id for delivery in batch}
         try:
-            outcome = await self._persist(batch)
+            outcome = await self._decide(batch)
             ids -= {each.group.execution_id for each in outcome.undecided}
             await self._follow(outcome)
         finally:
             self._slots += 1
             self._release(ids)
+
+    async def _decide(self, batch: list[Delivery]) -> Outcome:
+        """Store the batch; one that may have ended other processes is counted first, and set aside in the end."""
+        entry = batch[0].entry
+        if entry is None or entry.deliveries < ALONE_AFTER:
+            return await self._persist(batch)
+        if not await self._suspects.begin(entry):
+            await self._give_up(Group(batch[0].message.execution_id, list(batch)))
+            return Outcome()
+        try:
+            return await self._persist(batch)
+        finally:
+            await self._suspects.end(entry)
 
     async def _persist(self, batch: list[Delivery]) -> Outcome:
         """Store the batch, for as long as PostgreSQL is away: nothing is lost meanwhile, and readers pause."""
@@ -207,6 +232,9 @@ class Dispatcher:
             self.feed(group.deliveries)
             return
         del self._failures[group.execution_id]
+        await self._give_up(group)
+
+    async def _give_up(self, group: Group) -> None:
         try:
             await self._set_aside(group)
         except StoreAway:

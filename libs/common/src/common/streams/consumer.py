@@ -13,7 +13,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -36,6 +36,9 @@ class Entry:
     raw: bytes
     claimed: bool = False
     """Taken over from another consumer."""
+
+    deliveries: int = 1
+    """How often it was delivered, this time included; more than once after a crash or a take-over."""
 
 
 async def ensure_groups(link: Link, streams: Sequence[str], group: str) -> bool:
@@ -128,7 +131,20 @@ class GroupReader:
         entries = _entries(reply)
         last = {entry.stream: entry.id for entry in entries}
         self._pending_from = {stream: last[stream] for stream in streams if stream in last}
-        return [entry for entry in entries if entry.raw]
+        return await self._counted([entry for entry in entries if entry.raw])
+
+    async def _counted(self, entries: list[Entry]) -> list[Entry]:
+        """The entries with how often they were delivered, which a plain read does not say."""
+        counts: dict[tuple[str, bytes], int] = {}
+        for stream in {entry.stream for entry in entries}:
+            ids = [entry.id for entry in entries if entry.stream == stream]
+            rows = await self._link.call(
+                b"XPENDING", stream, self._group, ids[0], ids[-1], len(ids) * 2, self._consumer
+            )
+            counts |= {(stream, row[0]): row[3] for row in rows}
+        return [
+            replace(entry, deliveries=counts.get((entry.stream, entry.id), 2)) for entry in entries
+        ]
 
     async def _read_new(self, count: int) -> list[Entry]:
         reply = await self._link.call(
@@ -154,7 +170,7 @@ class GroupReader:
                 for entry_id, fields in reply[1]
                 if fields
             )
-        return claimed
+        return await self._counted(claimed)
 
     async def _answered_with_error(self, error: ResponseError) -> None:
         self._ready = False
