@@ -6,6 +6,7 @@
 """
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,14 +17,14 @@ from uuid import UUID
 import asyncpg
 import orjson
 import pytest
-from aiohttp import ClientSession, ClientTimeout
-from pydantic import SecretStr
+from aiohttp import ClientRequest, ClientResponse, ClientSession, ClientTimeout
+from pydantic import SecretStr, TypeAdapter
 from redis.asyncio import Redis
 
-from common.contracts.administration import RegisterWorkflow
+from common.contracts.administration import CreateApiKey, CreateOrganization, RegisterWorkflow
 from common.contracts.base import Message, Request, encode
 from common.contracts.executions import CancelExecution, ResumeExecution, StartExecution
-from common.contracts.knowledge import Search
+from common.contracts.knowledge import AddDocuments, Search
 from common.contracts.replies import Reply
 from common.contracts.wire import decode_for_orchestrator, decode_task
 from common.ids import uuid7
@@ -31,6 +32,8 @@ from common.security import Scope, new_api_key
 from common.settings import GatewaySettings
 from common.streams import names
 from gateway.app import gateway_service
+from gateway.models.common import Problem
+from gateway.routes.documentation import every_route
 from workflow.core.history import ExecutionFacts, to_cloud_event
 
 PATIENCE_SECONDS = 20
@@ -220,6 +223,32 @@ def definition(
     }
 
 
+ROUTES = [
+    (route, re.compile(re.sub(r"{\w+}", "[^/]+", route.path)))
+    for route in sorted(every_route(), key=lambda route: route.path.count("{"))
+]
+
+
+async def hold_to_description(request: ClientRequest, handler: Any) -> ClientResponse:
+    """Every JSON answer that a test gets must be what the OpenAPI document says."""
+    response: ClientResponse = await handler(request)
+    route = next(
+        (
+            route
+            for route, pattern in ROUTES
+            if route.method == request.method and pattern.fullmatch(request.url.path)
+        ),
+        None,
+    )
+    if response.content_type == "application/problem+json":
+        TypeAdapter(Problem).validate_json(await response.read())
+    elif response.content_type == "application/json" and route is not None:
+        described = route.answers[response.status]
+        assert described.model is not None
+        TypeAdapter(described.model).validate_json(await response.read())
+    return response
+
+
 @dataclass
 class RunningGateway:
     url: str
@@ -235,7 +264,10 @@ class RunningGateway:
 
     async def client_with(self, headers: Mapping[str, str]) -> ClientSession:
         session = ClientSession(
-            self.url, headers=headers, timeout=ClientTimeout(total=PATIENCE_SECONDS)
+            self.url,
+            headers=headers,
+            timeout=ClientTimeout(total=PATIENCE_SECONDS),
+            middlewares=(hold_to_description,),
         )
         return await self._stack.enter_async_context(session)
 
@@ -271,6 +303,18 @@ async def owners(redis_url: str, rows: Rows) -> AsyncIterator[Owners]:
             hit = {"id": "a", "text": "Refunds", "score": 1.5, "start": 0, "end": 7}
             return reply_to(message, 200, {"hits": [hit]})
 
+        async def add(message: AddDocuments) -> Reply:
+            documents = [
+                {"id": each.get("id", "x"), "status": "pending"} for each in message.documents
+            ]
+            return reply_to(message, 202, {"documents": documents})
+
+        async def created(message: CreateOrganization | CreateApiKey) -> Reply:
+            return reply_to(message, 201)
+
+        owners.answer(AddDocuments, add)
+        owners.answer(CreateOrganization, created)
+        owners.answer(CreateApiKey, created)
         owners.answer(StartExecution, accept)
         owners.answer(RegisterWorkflow, register)
         owners.answer(CancelExecution, control)

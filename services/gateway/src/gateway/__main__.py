@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from common.lifecycle import run_service, run_until_signalled
-from common.logs import configure_logging
-from common.settings import GatewaySettings, load
-from common.telemetry import configure_tracing
+from common.lifecycle import run_service, run_until_signalled, start_process
+from common.settings import GatewaySettings
 from gateway.app import SERVICE, gateway_service
 
 
@@ -16,9 +14,7 @@ async def run(settings: GatewaySettings) -> None:
 
 
 def main() -> None:
-    settings = load(GatewaySettings)
-    configure_logging(SERVICE, settings)
-    configure_tracing(SERVICE, settings)
+    settings = start_process(SERVICE, GatewaySettings)
     run_service(SERVICE, run(settings))
 
 

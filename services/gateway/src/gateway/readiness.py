@@ -26,7 +26,9 @@ def checks(database: Database, upstream: Upstream, *, partitions: int) -> Mappin
         return _mismatch(installed, partitions)
 
     async def streams() -> str | None:
-        return upstream.reason
+        # Asked for until it was there once, so that the first start after coming up works. Later it may go away:
+        # reads go on without it, and must not be taken out of service with all replicas at once.
+        return None if upstream.has_been_well else upstream.reason
 
     return {"postgres": postgres, "streams": streams}
 

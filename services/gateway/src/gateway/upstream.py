@@ -8,7 +8,6 @@ It recovers by itself: the next read that finds the key opens the gate again.
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Final
 
 from redis.exceptions import ResponseError
@@ -36,7 +35,7 @@ class Upstream:
         self._calls = calls
         self._refusal: str | None = "starting"
         self._full = False
-        self._looked_at = 0.0
+        self.has_been_well = False
 
     def require_orchestrator(self) -> None:
         """Raise `Unavailable` when a command could not be committed now."""
@@ -92,12 +91,12 @@ class Upstream:
             self._become("redis", str(error) or type(error).__name__)
         else:
             self._become(None if value == OK else "database", "")
-        self._looked_at = time.monotonic()
 
     def _become(self, refusal: str | None, error: str) -> None:
         if refusal != self._refusal:
             log.info("upstream_changed", before=self._refusal, now=refusal, error=error)
         self._refusal = refusal
+        self.has_been_well = self.has_been_well or refusal is None
 
     async def _look_at_memory(self) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from structlog.contextvars import bound_contextvars
 
 from common.errors import Unauthenticated
 from gateway.context import GATEWAY, Gateway
@@ -33,7 +34,8 @@ async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     await _count(request, gateway, f"org:{principal.organization_id}")
     principal.require(route.scope)
     request[PRINCIPAL] = principal
-    return await handler(request)
+    with bound_contextvars(organization_id=str(principal.organization_id)):
+        return await handler(request)
 
 
 def _address(request: web.Request, gateway: Gateway) -> str:

@@ -27,7 +27,11 @@ class View(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
 
 
-class Violation(View):
+class Violation(BaseModel):
+    """Problems of definitions have `code`, `severity`, `line`, `column` and `advice` besides."""
+
+    model_config = ConfigDict(extra="allow")
+
     pointer: str = Field(description="JSON pointer into the body, or the name of the parameter.")
     detail: str = Field(description="What is wrong there.")
 

@@ -60,17 +60,37 @@ class Server:
     async def transaction(
         self, organization_id: UUID | None, *, mode: str = READ
     ) -> AsyncGenerator[Connection]:
+        """Raises `Unavailable` while the server is away, and `Unprocessable` for values that it refuses."""
+        connection = await self._acquire()
+        try:
+            await connection.execute(_begin(organization_id, mode))
+            try:
+                yield connection
+            except BaseException:
+                await _roll_back(connection)
+                raise
+            await connection.execute("COMMIT")
+        except TimeoutError as error:
+            # One slow statement says nothing about the server: others go on.
+            raise Unavailable(
+                "PostgreSQL took too long for this request.", code="database_timeout"
+            ) from error
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            raise await self._translated(error) from error
+        finally:
+            await self._pool.release(connection)
+
+    async def _acquire(self) -> Connection:
         if self.is_avoided:
             raise away()
         try:
-            async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
-                await connection.execute(_begin(organization_id, mode))
-                try:
-                    yield connection
-                except BaseException:
-                    await _roll_back(connection)
-                    raise
-                await connection.execute("COMMIT")
+            return await self._pool.acquire(timeout=ACQUIRE_SECONDS)
+        except TimeoutError as error:
+            if self._pool.get_size() >= self._pool.get_max_size():
+                raise Unavailable(
+                    "Every connection to PostgreSQL is in use. Nothing was done.", code="saturated"
+                ) from error
+            raise await self._translated(error) from error
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise await self._translated(error) from error
 

@@ -24,8 +24,8 @@ class StartForm {
     this.version.value = workflow?.version ?? "";
     this.input = h("textarea", { id: "start-input", rows: "12", spellcheck: "false", on: { input: () => this.#check() } });
     this.input.value = JSON.stringify(input, null, 2);
-    this.labels = h("input", { id: "start-labels", placeholder: "name:value, name:value", autocomplete: "off" });
-    this.labels.value = Object.entries(labels).map(([name, value]) => `${name}:${value}`).join(", ");
+    this.labels = h("textarea", { id: "start-labels", rows: "2", placeholder: "name:value", spellcheck: "false" });
+    this.labels.value = Object.entries(labels).map(([name, value]) => `${name}:${value}`).join("\n");
     this.known = h("datalist", { id: "start-workflows" });
     this.fault = h("p", { class: "bad", role: "status" });
     this.problem = h("div", {});
@@ -43,7 +43,7 @@ class StartForm {
         h("h2", { id: "start-title" }, title),
         h("div", { class: "two" }, field("Workflow", this.workflow), field("Version", this.version)), this.known,
         field("Input, JSON", this.input), this.fault,
-        field("Labels", this.labels),
+        field("Labels, one per line", this.labels),
         this.problem,
         h("div", { class: "actions end" },
           copyButton("Copy as curl", () => curl("POST", this.#path(), this.#body() ?? {}), { class: "" }),
@@ -79,7 +79,7 @@ class StartForm {
       return null;
     }
     if (this.version.value.trim()) body.version = this.version.value.trim();
-    const pairs = this.labels.value.split(",").map((text) => text.trim()).filter(Boolean);
+    const pairs = this.labels.value.split("\n").map((text) => text.trim()).filter(Boolean);
     if (pairs.length > 0) body.labels = Object.fromEntries(pairs.map(labelOf));
     return body;
   }

@@ -12,7 +12,6 @@ import { taskDetail } from "./detail.js";
 import { SHOWN_MORE, TaskTree } from "./tree.js";
 
 const SPAN_WORDS = { wait: "waited", handed: "handed out", work: "worked", delay: "pause before the next try", scope: "open" };
-const ATTENTION = new Set(["faulted", "running", "waiting", "queued"]);
 
 export class Timeline {
   #context;
@@ -101,7 +100,7 @@ export class Timeline {
 
   #drawNow() {
     this.#drawn = false;
-    const entries = this.#tree.visible((task) => ATTENTION.has(this.#statusOf(task)) && !task.children);
+    const entries = this.#tree.visible((task) => task.status === "faulted");
     const keys = [];
     const byKey = new Map();
     const put = (key, entry) => {

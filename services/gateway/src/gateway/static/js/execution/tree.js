@@ -26,13 +26,15 @@ export class TaskTree {
     const rows = [];
     const walk = (children, owner) => {
       let left = owner ? owner.shown : Infinity;
+      let extra = SHOWN_FIRST;
       let hidden = 0;
       for (const node of children) {
-        if (left <= 0 && !needsAttention(node.task)) {
+        if (left > 0) left -= 1;
+        else if (extra > 0 && needsAttention(node.task)) extra -= 1;
+        else {
           hidden += 1;
           continue;
         }
-        left -= 1;
         rows.push({ node });
         if (node.open) walk(node.children, node);
       }
