@@ -119,16 +119,22 @@ class PostgresStore:
 
 
 def _facts(row: asyncpg.Record) -> Facts:
+    parent_id = row["parent_id"]
     return Facts(
-        row["id"],
-        row["organization_id"],
+        _plain(row["id"]),
+        _plain(row["organization_id"]),
         row["workflow_id"],
         row["workflow_version"],
         row["semver"],
         row["traceparent"],
-        row["parent_id"],
+        None if parent_id is None else _plain(parent_id),
         row["parent_key"],
     )
+
+
+def _plain(id: UUID) -> UUID:
+    """The standard library's: orjson does not know asyncpg's own subclass."""
+    return UUID(int=id.int)
 
 
 def _bytes(text: str | None) -> bytes | None:
