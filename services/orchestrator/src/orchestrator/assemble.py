@@ -61,12 +61,11 @@ def child_id_of(parent: UUID, key: str, now_ms: int) -> UUID:
 
 
 def write_turn(
-    live: Live, result: TurnResult, installation: Installation, *, expected: int
-) -> Write:
-    """The rows of one turn, but for its tasks and children."""
+    write: Write, live: Live, result: TurnResult, installation: Installation, *, expected: int
+) -> None:
+    """Add the rows of one turn, but for its tasks and children."""
     effects, facts = result.effects, live.facts
     final = effects.phase is not None and effects.phase.is_final
-    write = Write()
     write.states.append(
         NewState(
             facts.execution_id,
@@ -106,7 +105,6 @@ def write_turn(
         for wait in effects.opened
         if wait.task is None and wait.child is None
     )
-    return write
 
 
 def _plain_wait(wait: OpenWait, facts: Facts, installation: Installation) -> NewWait:

@@ -176,7 +176,7 @@ class Committing:
         result = group.result
         assert result is not None
         write, owed, effects = assembled.write, assembled.owed, result.effects
-        write.extend(assemble.write_turn(live, result, self._installation, expected=live.version))
+        assemble.write_turn(write, live, result, self._installation, expected=live.version)
         if group.start is not None and live.version < 0:
             write.executions.append(
                 assemble.new_execution(live.facts, group.input_raw, group.start.labels, effects)

@@ -145,16 +145,6 @@ class Write:
             or self.paid
         )
 
-    def extend(self, other: Write) -> None:
-        self.executions += other.executions
-        self.idempotency += other.idempotency
-        self.states += other.states
-        self.history += other.history
-        self.opened += other.opened
-        self.closed += other.closed
-        self.payloads += other.payloads
-        self.phases += other.phases
-
 
 class Lost(Exception):
     """The transaction did nothing: these executions were advanced by somebody else, or their keys are taken."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -53,8 +54,8 @@ class Owed:
     def note(self) -> bytes:
         return orjson.dumps(
             {
-                "events": [(str(each), first, last) for each, first, last in self.events],
-                "tasks": [(str(each), key) for each, key in self.tasks],
+                "events": self.events,
+                "tasks": self.tasks,
                 "direct": [(out.stream, out.raw.decode()) for out in self.direct],
                 "cancelled": [(mark.queue, mark.task_id, mark.attempt) for mark in self.cancelled],
             }
@@ -90,6 +91,7 @@ def read_note(id: UUID, body: bytes) -> Note:
     )
 
 
+@lru_cache(maxsize=8192)
 def execution_facts(facts: Facts) -> ExecutionFacts:
     namespace, _, name = facts.workflow_id.partition("/")
     return ExecutionFacts(

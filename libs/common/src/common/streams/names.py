@@ -5,6 +5,7 @@ The part in braces is the cluster's hash tag: what is read or changed together l
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -46,6 +47,7 @@ def replies(instance: str) -> str:
     return f"kwe:replies:{{r:{instance}}}"
 
 
+@lru_cache(maxsize=4096)
 def events(organization_id: UUID | str) -> str:
     return f"kwe:events:{organization_id}"
 

@@ -33,7 +33,7 @@ Every event becomes exactly one public CloudEvent of the language's lifecycle, `
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from workflow.core.instants import iso8601
@@ -57,6 +57,8 @@ EVENT_TYPES = (
 PUBLIC_PREFIX = "io.serverlessworkflow."
 """The language was renamed, its event types were not."""
 
+_PUBLIC_TYPES = {type: f"{PUBLIC_PREFIX}{type}.v1" for type in EVENT_TYPES}
+
 
 @dataclass(frozen=True, slots=True)
 class ExecutionFacts:
@@ -69,6 +71,15 @@ class ExecutionFacts:
     version: str
     """The semver of the definition."""
     traceparent: str | None = None
+    source: str = field(init=False)
+    qualified_name: str = field(init=False)
+    """How the language names an instance of a workflow."""
+
+    def __post_init__(self) -> None:
+        # Once for all events of the execution; this is how a frozen dataclass computes a field.
+        object.__setattr__(self, "source", f"/{self.namespace}/{self.name}/{self.version}")
+        qualified_name = f"{self.name}-{self.execution_id}.{self.namespace}"
+        object.__setattr__(self, "qualified_name", qualified_name)
 
 
 def to_cloud_event(
@@ -81,8 +92,8 @@ def to_cloud_event(
     public: dict[str, Json] = {
         "specversion": "1.0",
         "id": f"{execution_id}/{sequence}",
-        "source": f"/{facts.namespace}/{facts.name}/{facts.version}",
-        "type": f"{PUBLIC_PREFIX}{type}.v1",
+        "source": facts.source,
+        "type": _PUBLIC_TYPES[type],
         "subject": execution_id,
         "time": time,
         "datacontenttype": "application/json",
@@ -99,18 +110,12 @@ def _time(at_ms: int) -> str:
     return iso8601(at_ms)
 
 
-@lru_cache(maxsize=4096)
-def _qualified_name(facts: ExecutionFacts) -> str:
-    """How the language names an instance of a workflow."""
-    return f"{facts.name}-{facts.execution_id}.{facts.namespace}"
-
-
 _Data = Callable[[Mapping[str, Json], ExecutionFacts, str], dict[str, Json]]
 
 
 def _workflow_data(moment: str, *more: str) -> _Data:
     def data(event: Mapping[str, Json], facts: ExecutionFacts, time: str) -> dict[str, Json]:
-        made: dict[str, Json] = {"name": _qualified_name(facts), moment: time}
+        made: dict[str, Json] = {"name": facts.qualified_name, moment: time}
         for name in more:
             made[name] = event[name]
         return made
@@ -123,7 +128,7 @@ def _workflow_started(
 ) -> dict[str, Json]:
     del event
     definition = {"namespace": facts.namespace, "name": facts.name, "version": facts.version}
-    return {"name": _qualified_name(facts), "definition": definition, "startedAt": time}
+    return {"name": facts.qualified_name, "definition": definition, "startedAt": time}
 
 
 def _workflow_completed(
@@ -131,13 +136,13 @@ def _workflow_completed(
 ) -> dict[str, Json]:
     del event
     uri = f"/v1/executions/{facts.execution_id}"
-    return {"name": _qualified_name(facts), "completedAt": time, "outputUri": uri}
+    return {"name": facts.qualified_name, "completedAt": time, "outputUri": uri}
 
 
 def _task_data(moment: str, *more: str) -> _Data:
     def data(event: Mapping[str, Json], facts: ExecutionFacts, time: str) -> dict[str, Json]:
         made: dict[str, Json] = {
-            "workflow": _qualified_name(facts),
+            "workflow": facts.qualified_name,
             "task": event["task"],
             "taskId": event["taskId"],
             moment: time,
