@@ -13,7 +13,7 @@ export function taskDetail(task, context) {
   return h("div", { class: "task-detail" },
     h("dl", { class: "facts" },
       fact("Reference", h("code", {}, task.reference), copyButton("Copy", () => task.reference)),
-      fact("Task id", h("code", {}, task.taskId), h("span", { class: "quiet" }, "also the idempotency key of its side effects")),
+      fact("Task id", h("code", {}, task.taskId), " ", h("span", { class: "quiet" }, "also the idempotency key of its side effects")),
       task.function ? fact("Function", h("code", {}, task.function)) : null,
       task.worker ? fact("Executor", h("code", {}, task.worker)) : null,
       task.usage ? fact("Usage", usageText(task.usage)) : null,

@@ -20,7 +20,7 @@ export function failurePanel(error, { heading, onPlace = null, snippet = undefin
       h("dt", {}, "Type"), h("dd", {}, h("code", {}, error.type ?? "unknown")),
       error.instance ? [h("dt", {}, "Where"), h("dd", {}, place(error.instance, onPlace))] : null,
     ),
-    snippet === undefined ? null : h("details", {}, h("summary", {}, "What the definition says there"), jsonBlock(snippet, "Definition of the task")),
+    snippet === undefined ? null : h("details", {}, h("summary", {}, "The definition of this task"), jsonBlock(snippet, "Definition of the task")),
     Object.keys(more).length > 0 ? jsonBlock(more, "More about the error") : null,
     h("h3", {}, "What to do"),
     h("ul", { class: "advice" }, adviceFor(error).map((text) => h("li", {}, withCode(text)))),

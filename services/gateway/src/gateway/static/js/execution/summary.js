@@ -1,7 +1,6 @@
 /* The head of the page: what it is, where it stands, where it belongs. */
 
 import { serverNow } from "../api.js";
-import { copyButton } from "../clipboard.js";
 import { h } from "../dom.js";
 import { badge, count, duration, moment, plural, workflowName } from "../format.js";
 import { addUsage } from "./log.js";
@@ -14,7 +13,6 @@ export function summary(execution, log, children) {
   return h("div", { class: "panel summary" },
     h("dl", { class: "facts columns" },
       fact("Workflow", h("a", { href: `#/executions?workflow=${encodeURIComponent(name)}` }, name), ` ${execution.workflow.version}`),
-      fact("Id", h("code", {}, execution.id), copyButton("Copy", () => execution.id)),
       fact("Created", moment(execution.createdAt)),
       fact("Finished", moment(execution.finishedAt)),
       fact("Took", h("span", { class: "took" }, tookText(execution))),

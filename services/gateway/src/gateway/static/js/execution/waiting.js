@@ -18,7 +18,7 @@ const WORDS = {
 export function waitingPanel(waits, onPlace) {
   if (waits.length === 0) return null;
   const rest = waits.length - SHOWN_MAX;
-  return h("section", { class: "panel waiting", "aria-label": "Why it waits" },
+  return h("section", { class: "panel why", "aria-label": "Why it waits" },
     h("h2", {}, "Why it waits"),
     h("ul", { class: "waits" }, waits.slice(0, SHOWN_MAX).map((wait) => waitRow(wait, onPlace))),
     rest > 0 ? h("p", { class: "quiet" }, `and ${rest} more of them: the timeline below shows each.`) : null,

@@ -1,6 +1,7 @@
 /* One execution: what it got, what it gave, where it is, and every task as it happens. */
 
 import { Problem, courtesyMs, get, serverNow } from "../api.js";
+import { copyButton } from "../clipboard.js";
 import { announce, fill, fillOnChange, h } from "../dom.js";
 import { badge, workflowName } from "../format.js";
 import { jsonBlock } from "../json.js";
@@ -212,7 +213,7 @@ class ExecutionPage {
   #head() {
     const { execution } = this;
     return [
-      h("p", { class: "crumbs" }, h("a", { href: "#/executions" }, "Executions"), " / ", h("code", {}, execution.id)),
+      h("p", { class: "crumbs" }, h("a", { href: "#/executions" }, "Executions"), " / ", h("code", {}, execution.id), copyButton("Copy", () => execution.id)),
       h("div", { class: "title" }, h("h1", {}, workflowName(execution.workflow)), badge(execution.status), h("span", { class: "space" }),
         actionButtons(execution, () => this.#look())),
     ];
@@ -242,8 +243,9 @@ class ExecutionPage {
   #tick() {
     const { execution } = this;
     const open = !isFinal(execution.status);
-    const start = Math.min(Date.parse(execution.startedAt ?? execution.createdAt), this.#log.events.get(1)?.at ?? Infinity);
-    const end = open ? Math.max(serverNow(), this.#log.lastAt) : Math.max(Date.parse(execution.finishedAt), this.#log.lastAt);
+    // The events have a clock of their own: mixing it with that of the execution's row would show gaps that were not.
+    const start = this.#log.events.get(1)?.at ?? Date.parse(execution.startedAt ?? execution.createdAt);
+    const end = open ? Math.max(serverNow(), this.#log.lastAt) : this.#log.lastAt;
     this.timeline.setTime(start, end, open);
     const took = this.parts.summary.querySelector(".took");
     if (took && open) took.textContent = tookText(execution);

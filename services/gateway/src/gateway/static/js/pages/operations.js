@@ -23,15 +23,15 @@ export async function operationsView(root, _route, signal) {
 async function drawInvariants(section, signal) {
   try {
     const state = await get("/v1/health/invariants", {}, signal);
-    fill(section, h("h2", {}, "Nothing is stuck"), verdict(state), orphans(state), waits(state));
+    fill(section, h("h2", {}, "Unfinished executions"), verdict(state), orphans(state), waits(state));
   } catch (error) {
-    if (!signal.aborted) fill(section, h("h2", {}, "Nothing is stuck"), problemBox(error));
+    if (!signal.aborted) fill(section, h("h2", {}, "Unfinished executions"), problemBox(error));
   }
 }
 
 function verdict(state) {
   if (state.ok) {
-    return h("p", { class: "good" }, `✓ Each of the ${count(state.unfinished)} unfinished executions has a live reason to be open.`);
+    return h("p", { class: "good" }, state.unfinished === 0 ? "✓ There are none." : `✓ Nothing is stuck: each of ${count(state.unfinished)} has a live reason to be open.`);
   }
   return h("p", { class: "bad", role: "alert" }, `${count(state.orphans)} of ${count(state.unfinished)} unfinished executions have no live reason. That is a fault of the engine: please report it with their histories.`);
 }
