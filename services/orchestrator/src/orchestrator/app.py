@@ -288,7 +288,7 @@ async def orchestrator(settings: OrchestratorSettings) -> AsyncGenerator[Orchest
         try:
             await _join(service)
             async with service.dispatcher.running(), background(service.upkeep.run()):
-                async with Watchdog().watching(), background(service.intake.run()):
+                async with background(service.intake.run()):
                     tune_garbage_collection()
                     yield service
                 await service.upkeep.leave()
@@ -313,7 +313,8 @@ async def run(settings: OrchestratorSettings) -> None:
         settings, application_name="kwe-orchestrator-health", min_size=1, max_size=1
     )
     checks = {"database": database_check(pool), "migrations": migrations_check(pool)}
-    async with serve_health("orchestrator", settings, checks) as health:
+    # The process's own: it ends the whole process, which is for `run` to decide and not for `orchestrator`.
+    async with Watchdog().watching(), serve_health("orchestrator", settings, checks) as health:
         await run_until_signalled(
             orchestrator(settings),
             grace_seconds=settings.shutdown_grace.total_seconds(),
