@@ -24,6 +24,7 @@ from embedded.readiness import is_ready
 
 READY_SECONDS_MAX = 60.0
 READY_POLL_SECONDS = 0.1
+START_ATTEMPTS_MAX = 5
 PAUSE_SECONDS_FIRST = 0.2
 PAUSE_SECONDS_MAX = 10.0
 STEADY_SECONDS = 30.0
@@ -113,12 +114,15 @@ class Supervised:
 
     async def start(self) -> None:
         """Return once it is ready. Raise `StartFailed` when it ends, or takes too long."""
-        child = self._spawn()
-        if not await self._became_ready(child):
+        for attempt in range(1, START_ATTEMPTS_MAX + 1):
+            child = self._spawn()
+            if await self._became_ready(child):
+                self._keeper = asyncio.create_task(self._keep(child), name=f"keep {self.spec.name}")
+                return
             ended = not child.running
             await child.end()
-            raise StartFailed(self._why_not_ready(child, ended=ended))
-        self._keeper = asyncio.create_task(self._keep(child), name=f"keep {self.spec.name}")
+            if attempt == START_ATTEMPTS_MAX or not (ended and self._lost_its_port(child)):
+                raise StartFailed(self._why_not_ready(child, ended=ended))
 
     def kill(self, signum: signal.Signals = signal.SIGKILL) -> None:
         """Crash it: only the process itself, as the kernel would when memory runs out."""
@@ -142,6 +146,10 @@ class Supervised:
         self._child = Child.spawn(Command(argv=self.spec.argv, env=env, log=self._log))
         self._become(State.STARTING)
         return self._child
+
+    def _lost_its_port(self, child: Child) -> bool:
+        """Somebody took the metrics port between our looking and its binding: the next one may do."""
+        return f"METRICS_PORT={self._metrics_port} cannot be opened" in child.log_tail()
 
     async def _became_ready(self, child: Child) -> bool:
         """`False` when it ended, or was not ready in time."""

@@ -120,13 +120,12 @@ def places(stack: LocalStack, *, example: bool) -> None:
 
 
 def _labelled(label: str, text: str) -> None:
-    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
     grid = Table.grid(padding=(0, 2))
     grid.add_row(Text(f"{label:<9}", style="bold"), Text(text))
-    console().print(Padding(grid, (0, 0)), soft_wrap=False)
+    console().print(grid, soft_wrap=False)
 
 
 def _provider(output: Any) -> None:

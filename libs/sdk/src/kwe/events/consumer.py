@@ -93,7 +93,7 @@ class EventConsumer:
             stack.push_async_callback(self._client.close)
             stream = await self._open(redis)
             pause = 0.1
-            while True:
+            while not _is_cancelled():
                 try:
                     await self._step(stream)
                     pause = 0.1
@@ -204,6 +204,12 @@ class EventConsumer:
 
 class HandlerFailed(Exception):
     """The consumer's own handler raised; its error is the cause."""
+
+
+def _is_cancelled() -> bool:
+    """A library may have swallowed the cancellation: `asyncio.wait_for` of Python 3.11 sometimes does."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _until_done(work: Callable[[], Awaitable[None]]) -> None:

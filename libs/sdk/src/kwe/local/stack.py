@@ -20,7 +20,14 @@ from uuid import UUID
 
 from common.migrations import migrate
 from common.settings import DatabaseSettings, read
-from embedded import LocalEnvironment, ServiceSpec, ServiceStatus, Supervisor, service_specs
+from embedded import (
+    LocalEnvironment,
+    ServiceSpec,
+    ServiceStatus,
+    StartFailed,
+    Supervisor,
+    service_specs,
+)
 from kwe.credentials import FILE, read_file, write_file
 from kwe.local.bootstrap import (
     DEFAULT_ORGANIZATION,
@@ -36,6 +43,7 @@ Progress = Callable[[str, float], None]
 
 KEY_NAME: Final = "kwe up"
 FIRST: Final = "-1"
+START_ATTEMPTS_MAX: Final = 3
 
 
 class LocalStack:
@@ -52,6 +60,7 @@ class LocalStack:
         """`notify` hears of every change of a service's state; `hurry` ends the patience of stopping."""
         self.folder = folder
         self.environment = LocalEnvironment(folder, variables)
+        self._port_is_given = bool(variables.get("PORT"))
         self._replicas = dict(replicas or {})
         self._progress = progress
         self._notify = notify
@@ -99,6 +108,16 @@ class LocalStack:
             self.api_key = text
 
     async def _start_services(self) -> None:
+        for _ in range(START_ATTEMPTS_MAX - 1):
+            try:
+                return await self._start_services_once()
+            except StartFailed as error:
+                # A port that nobody asked for by number was free a moment ago: the next one may do.
+                if self._port_is_given or " PORT=" not in str(error):
+                    raise
+        return await self._start_services_once()
+
+    async def _start_services_once(self) -> None:
         specs = [_with_instance(spec) for spec in service_specs(self.environment, self._replicas)]
         self.url = next(_url(spec) for spec in specs if "PORT" in spec.env)
         write_file(
