@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -31,7 +32,7 @@ _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 class Acceptance:
     """An execution that is committed."""
 
-    id: UUID
+    id: str
     status: str
     """Empty where only the key is known: it was accepted by an earlier request."""
 
@@ -41,7 +42,7 @@ class Acceptance:
 def idempotency_key(header: str | None) -> str:
     """The caller's key, or one made here; it is returned, so that repeating is always safe."""
     if header is None:
-        return str(uuid7())
+        return secrets.token_hex(16)
     key = header.strip().strip('"')
     if _KEY.fullmatch(key) is None:
         raise InvalidRequest(
@@ -86,9 +87,7 @@ async def accept(
     except OutcomeUnknown:
         return await _look_up(gateway, request)
     facts: dict[str, Any] = reply.body if isinstance(reply.body, dict) else {}
-    return Acceptance(
-        UUID(facts["id"]), facts.get("status") or "", bool(facts.get("replayed", False))
-    )
+    return Acceptance(facts["id"], facts.get("status") or "", bool(facts.get("replayed", False)))
 
 
 async def _input(
@@ -128,5 +127,5 @@ async def _look_up(gateway: Gateway, request: StartExecution) -> Acceptance:
             "This Idempotency-Key was used for another request. Use a new key, or send the first body again.",
             code="idempotency_key_reused",
         )
-    accepted_id = UUID(int=row["execution_id"].int)
-    return Acceptance(accepted_id, "", replayed=accepted_id != request.execution_id)
+    accepted_id = str(row["execution_id"])
+    return Acceptance(accepted_id, "", replayed=accepted_id != str(request.execution_id))

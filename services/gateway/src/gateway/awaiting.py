@@ -34,7 +34,7 @@ async def wait_for_end(
     """
     gateway, closing = call.gateway, call.gateway.hub.closing
     deadline = asyncio.get_running_loop().time() + seconds
-    with feed.watch(str(acceptance.id)) as watch:
+    with feed.watch(acceptance.id) as watch:
         # Its end may have been heard before anybody watched for it: the reply and the feed come on two connections.
         watch.ended.set()
         while True:
@@ -43,6 +43,6 @@ async def wait_for_end(
                 return None
             await first_of(watch.ended, closing, timeout_s=min(remaining, LOOK_SECONDS))
             watch.ended.clear()
-            row = await read_execution(gateway, call.organization_id, acceptance.id)
+            row = await read_execution(gateway, call.organization_id, UUID(acceptance.id))
             if row is not None and row["status"] in FINAL:
                 return row

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars
 
 from common.errors import Unauthenticated
 from gateway.context import GATEWAY, Gateway
@@ -34,8 +34,8 @@ async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     await _count(request, gateway, f"org:{principal.organization_id}")
     principal.require(route.scope)
     request[PRINCIPAL] = principal
-    with bound_contextvars(organization_id=str(principal.organization_id)):
-        return await handler(request)
+    bind_contextvars(organization_id=str(principal.organization_id))
+    return await handler(request)
 
 
 def _address(request: web.Request, gateway: Gateway) -> str:

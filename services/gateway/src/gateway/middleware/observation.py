@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import time
 from functools import cache
 from typing import Final
@@ -10,9 +11,8 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from prometheus_client import Counter, Histogram
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from common.ids import uuid7
 from common.logs import get_logger
 from common.metrics import HTTP_REQUESTS, HTTP_SECONDS
 from common.telemetry import SpanKind, current_traceparent, span
@@ -32,21 +32,21 @@ _METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", 
 @web.middleware
 async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     given = request.headers.get("X-Request-Id", "")
-    request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid7())
+    request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
     request[REQUEST_ID] = request_id
     route = route_of(request)
     pattern = route.path if route is not None else _UNMATCHED
     method = request.method if request.method in _METHODS else "other"
     started = time.perf_counter()
-    with (
-        bound_contextvars(correlation_id=request_id),
-        span(
-            f"{method} {pattern}",
-            parent_traceparent=request.headers.get("traceparent"),
-            kind=SpanKind.SERVER,
-            attributes={"http.request.method": method, "http.route": pattern},
-        ) as recorded,
-    ):
+    # Requests of one connection share their context: what the one before has bound goes first.
+    clear_contextvars()
+    bind_contextvars(correlation_id=request_id)
+    with span(
+        f"{method} {pattern}",
+        parent_traceparent=request.headers.get("traceparent"),
+        kind=SpanKind.SERVER,
+        attributes={"http.request.method": method, "http.route": pattern},
+    ) as recorded:
         request[TRACEPARENT] = current_traceparent()
         response = await handler(request)
         seconds = time.perf_counter() - started

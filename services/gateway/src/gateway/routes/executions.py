@@ -119,7 +119,7 @@ async def _control(
     answer = {
         "id": str(execution_id),
         "status": facts.get("status", ""),
-        "links": links(execution_id),
+        "links": links(str(execution_id)),
     }
     return json_answer(answer, status=202)
 
@@ -127,10 +127,10 @@ async def _control(
 async def _accepted(call: Call, acceptance: Acceptance, key: str) -> web.Response:
     status = acceptance.status
     if not status:  # accepted by an earlier request: where it stands now
-        row = await read_execution(call.gateway, call.organization_id, acceptance.id)
+        row = await read_execution(call.gateway, call.organization_id, UUID(acceptance.id))
         status = row["status"] if row is not None else "pending"
     body = {
-        "id": str(acceptance.id),
+        "id": acceptance.id,
         "status": status,
         "idempotencyKey": key,
         "links": links(acceptance.id),
@@ -145,7 +145,7 @@ def _headers(acceptance: Acceptance, key: str) -> dict[str, str]:
     return headers
 
 
-def links(execution_id: UUID) -> dict[str, str]:
+def links(execution_id: str) -> dict[str, str]:
     base = f"/v1/executions/{execution_id}"
     return {
         "self": base,
