@@ -180,16 +180,17 @@ class Owners:
             for number, event in enumerate(events, start=sequence_from)
         ]
         stream = names.events(self.rows.organization_id)
-        entry_id: bytes = await self.redis.xadd(stream, {names.FIELD: orjson.dumps(batch)})
-        return entry_id.decode()
+        entry_id: Any = await self.redis.xadd(stream, {names.FIELD: orjson.dumps(batch)})
+        return str(entry_id.decode())
 
     async def run(self) -> None:
         orchestrator = [names.commands(p) for p in range(PARTITIONS)]
         orchestrator += [names.results(p) for p in range(PARTITIONS)]
         knowledge = [names.tasks("knowledge.search"), names.tasks("knowledge.ingest")]
-        last = dict.fromkeys([*orchestrator, *knowledge], "0-0")
+        last: dict[Any, Any] = dict.fromkeys([*orchestrator, *knowledge], "0-0")
         while True:
-            for stream, entries in (await self.redis.xread(last, block=1000, count=100)) or []:
+            read: Any = await self.redis.xread(last, block=1000, count=100)
+            for stream, entries in read or []:
                 name = stream.decode()
                 for entry_id, fields in entries:
                     last[name] = entry_id.decode()

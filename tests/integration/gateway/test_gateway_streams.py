@@ -231,7 +231,7 @@ async def walk(client: Any, after: str, limit: int = 200) -> tuple[list[str], st
 async def test_the_gap_is_filled_from_postgresql_page_by_page(
     gateway: Any, rows: Any, now_ms: int
 ) -> None:
-    expected = []
+    expected: list[str] = []
     for minutes in (0, 1, 10, 60, 60 * 24):
         id = await rows.execution()
         await rows.turn(id, 1, start(now_ms), task("created", now_ms))
