@@ -120,7 +120,7 @@ def test_a_new_project_has_a_valid_workflow() -> None:
     assert run(["init", "mine"]) == 0
     greet = FunctionSpec(name="greet", version="1.0.0", queue="greetings")
     loaded = load_document(Path("mine/workflow.yaml").read_bytes(), "application/yaml")
-    assert examine(loaded, functions=Functions([greet])).diagnostics == ()
+    assert not examine(loaded, functions=Functions([greet])).diagnostics
 
 
 def test_a_new_project_never_replaces_files(capsys: pytest.CaptureFixture[str]) -> None:

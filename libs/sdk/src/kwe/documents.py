@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from kwe.errors import KweError
+from kwe.errors import Unusable
 
 if TYPE_CHECKING:
     from kwe.client import Client, Document
@@ -25,10 +25,10 @@ Finished = Callable[["Document"], None]
 
 
 def read_documents(paths: Iterable[Path]) -> list[dict[str, Any]]:
-    """Every text and Markdown file at `paths` and below. Raises `KweError` naming what cannot be used."""
+    """Every text and Markdown file at `paths` and below. Raises `Unusable` naming what cannot be used."""
     documents = [_document(file, root) for path in paths for file, root in _files(path)]
     if not documents:
-        raise KweError(f"no files to ingest: {', '.join(MEDIA_TYPES)} are understood")
+        raise Unusable(f"no files to ingest: {', '.join(MEDIA_TYPES)} are understood")
     return documents
 
 
@@ -61,19 +61,19 @@ def _files(path: Path) -> Iterator[tuple[Path, Path]]:
                 yield file, path
     elif path.is_file():
         if path.suffix.lower() not in MEDIA_TYPES:
-            raise KweError(f"{path}: only {', '.join(MEDIA_TYPES)} files are understood")
+            raise Unusable(f"{path}: only {', '.join(MEDIA_TYPES)} files are understood")
         yield path, path.parent
     else:
-        raise KweError(f"{path}: there is no such file or folder")
+        raise Unusable(f"{path}: there is no such file or folder")
 
 
 def _document(file: Path, root: Path) -> dict[str, Any]:
     try:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise KweError(f"{file}: not text in UTF-8 (byte {error.start})") from None
+        raise Unusable(f"{file}: not text in UTF-8 (byte {error.start})") from None
     if not text.strip():
-        raise KweError(f"{file} is empty")
+        raise Unusable(f"{file} is empty")
     return {
         "id": file.relative_to(root).as_posix(),
         "title": _title(text) or file.stem,

@@ -2,6 +2,7 @@
 
 KweError
 ├── NotConfigured     say where the server is, and who you are
+├── Unusable          a file or folder that was named cannot be used
 ├── Unreachable       nobody answers at that address
 ├── ApiError          the server refused; `status`, `code` and `detail` say why
 │   ├── InvalidRequest     400, 413, 415, 422  change the request; `errors` points at each place
@@ -29,6 +30,10 @@ class KweError(Exception):
 
 
 class NotConfigured(KweError):
+    pass
+
+
+class Unusable(KweError):
     pass
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kwe.errors import KweError
+from kwe.errors import Unusable
 
 POLICIES = Path("policies")
 REFUND_POLICY = Path("refund-policy")
@@ -17,4 +17,4 @@ def examples_folder(start: Path | None = None) -> Path:
         found = folder / "examples"
         if (found / REFUND_POLICY / "workflow.yaml").is_file():
             return found
-    raise KweError("the examples are part of the source tree; run this inside a clone of it")
+    raise Unusable("the examples are part of the source tree; run this inside a clone of it")

@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 @output_option
 def doctor(output: str) -> int:
     """Check credentials, the server, its dependencies, and that no execution is stuck."""
+    from rich.markup import escape
+
     found = complete(_examine())
     if output == "json":
         print_json([{"check": what, "ok": code == 0, "detail": text} for what, code, text in found])
     else:
         for what, code, text in found:
             mark = "[green]✓[/green]" if code == 0 else "[red]✗[/red]"
-            console().print(f"{mark} {what:<12} {text}")
+            console().print(f"{mark} {what:<12} {escape(text)}")
     worst = max(code for _, code, _ in found)
     if worst and output != "json":
         raise CommandFailed("not everything is well")

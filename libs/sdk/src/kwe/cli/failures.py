@@ -23,6 +23,9 @@ TIMED_OUT: Final = 5
 INTERRUPTED: Final = 130
 
 LINE_CHARACTERS_MAX: Final = 400
+PARTS: Final = frozenset(
+    {"common", "embedded", "executor", "gateway", "knowledge", "orchestrator", "workflow"}
+)
 
 
 class UsageProblem(click.ClickException):
@@ -45,6 +48,7 @@ _CODES: Final[tuple[tuple[type[errors.KweError], int], ...]] = (
     (errors.TimedOut, TIMED_OUT),
     (errors.InvalidRequest, USAGE),
     (errors.Unreachable, USAGE),
+    (errors.Unusable, USAGE),
 )
 
 
@@ -60,7 +64,7 @@ def exit_code_of(error: BaseException) -> int:
             return error.code if isinstance(error.code, int) else FAILED
         case errors.KweError():
             return next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)
-        case _ if is_operators(error):
+        case _ if is_operators(error) or _missing_part(error):
             return USAGE
         case _:
             return FAILED
@@ -81,6 +85,8 @@ def report(error: BaseException) -> None:
             _say("\n".join(_lines(error)))
         case _ if is_operators(error):
             _say("\n".join(_shortened(line) for line in str(error).splitlines()))
+        case _ if _missing_part(error):
+            _say(f"this command needs more than the client: pip install 'kwe-sdk[all]' ({error})")
         case _:
             _report_bug(error)
 
@@ -96,6 +102,11 @@ def is_operators(error: BaseException) -> bool:
         if kind is not None and isinstance(error, kind):
             return True
     return False
+
+
+def _missing_part(error: BaseException) -> bool:
+    """The client alone is installed, without the engine."""
+    return isinstance(error, ModuleNotFoundError) and error.name in PARTS
 
 
 def complete(work: Coroutine[Any, Any, T]) -> T:

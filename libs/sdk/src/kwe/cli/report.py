@@ -27,7 +27,9 @@ def step(what: str, took: float) -> None:
 
 
 def note(text: str) -> None:
-    console().print(f"  [cyan]·[/cyan] {text}")
+    from rich.markup import escape
+
+    console().print(f"  [cyan]·[/cyan] {escape(text)}")
 
 
 class Watcher:
@@ -74,9 +76,7 @@ def processes(stack: LocalStack) -> None:
 def failed_documents(documents: Sequence[Document]) -> None:
     for document in documents:
         if document.status == "failed":
-            console().print(
-                f"  [red]![/red] {document.id}: {document.error or 'failed'}", markup=True
-            )
+            note(f"{document.id} failed: {document.error or 'no reason given'}")
 
 
 def answer(question: str, told: Told) -> None:

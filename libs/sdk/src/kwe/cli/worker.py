@@ -21,6 +21,7 @@ def worker(modules: tuple[str, ...], queues: tuple[str, ...], slots: int | None)
     \b
       kwe worker ./functions.py --queue payments
     """
+    import executor
     from kwe.local.settings import worker_environment
 
     environ = worker_environment(os.environ)
@@ -29,4 +30,4 @@ def worker(modules: tuple[str, ...], queues: tuple[str, ...], slots: int | None)
     if slots is not None:
         environ["EXECUTOR_SLOTS"] = str(slots)
     # The process becomes the executor: its signals, its exit code and its memory are then its own.
-    os.execve(sys.executable, [sys.executable, "-m", "executor"], environ)  # noqa: S606 - no shell
+    os.execve(sys.executable, [sys.executable, "-m", executor.__name__], environ)  # noqa: S606 - no shell
