@@ -314,7 +314,7 @@ def same(one: TurnResult, other: TurnResult) -> None:
 
 
 @settings(
-    max_examples=150,
+    max_examples=80,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

@@ -144,7 +144,7 @@ DOCUMENTS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(DOCUMENTS)
 def test_parsing_what_was_written_gives_the_same_definition(document: dict[str, Any]) -> None:
     definition = Definition.model_validate(document)
@@ -154,7 +154,7 @@ def test_parsing_what_was_written_gives_the_same_definition(document: dict[str, 
     assert canonical_json(loaded.value) == canonical_json(document)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(JSON)
 def test_json_is_read_as_the_standard_library_reads_it(value: Any) -> None:
     text = json.dumps(value, indent=1)
@@ -163,7 +163,7 @@ def test_json_is_read_as_the_standard_library_reads_it(value: Any) -> None:
     assert repr(loaded.value) == repr(json.loads(text))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(JSON)
 def test_json_is_yaml(value: Any) -> None:
     for escaped in (True, False):
@@ -183,7 +183,7 @@ def places_of(value: Any, pointer: str = "") -> list[str]:
     return [pointer, *(p for key, member in members for p in places_of(member, join(pointer, key)))]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(JSON)
 def test_every_value_has_a_place_inside_the_text(value: Any) -> None:
     text = json.dumps(value, indent=1)
@@ -194,7 +194,7 @@ def test_every_value_has_a_place_inside_the_text(value: Any) -> None:
         assert 1 <= column <= len(lines[line - 1])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(DOCUMENTS, st.data())
 def test_validation_always_answers_with_places(document: dict[str, Any], data: Any) -> None:
     """Whatever is broken in a document, the answer is a list of diagnostics in the text."""
@@ -222,7 +222,7 @@ YAML_PIECES = st.lists(
 ).map("".join)  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(YAML_PIECES | st.text(max_size=60) | st.binary(max_size=60))
 def test_noise_is_a_document_or_refused_and_nothing_else(noise: str | bytes) -> None:
     for media_type in ("application/yaml", "application/json"):

@@ -167,7 +167,7 @@ def same(left: Any, right: Any) -> bool:
     return type(left) is type(right) and bool(left == right)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(programs, documents, documents, documents)
 def test_random_programs_agree_with_jq(program: str, current: Any, first: Any, second: Any) -> None:
     variables = {"v": first, "w": second}

@@ -87,19 +87,19 @@ def we_accept(program: str) -> bool:
         return False
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(soups)
 def test_soups_of_words_are_judged_alike(program: str) -> None:
     assert we_accept(program) == jq_accepts(program)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(programs)
 def test_programs_of_all_constructs_are_judged_alike(program: str) -> None:
     assert we_accept(program) == jq_accepts(program)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(programs, st.integers(0, 60), words)
 def test_programs_with_one_mistake_are_judged_alike(program: str, at: int, word: str) -> None:
     position = at % (len(program) + 1)

@@ -42,7 +42,7 @@ def test_what_is_clean_comes_through_as_it_is(value: Any) -> None:
         assert parse_json(raw, depth_max=DEPTH) == orjson.loads(raw)
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_are_read_or_refused_and_never_crash(raw: bytes) -> None:
     try:
@@ -53,7 +53,7 @@ def test_arbitrary_bytes_are_read_or_refused_and_never_crash(raw: bytes) -> None
         assert "\x00" not in json.dumps(value, ensure_ascii=False)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(
     st.recursive(
         st.floats() | st.text(st.characters()) | st.sampled_from(["\ud800", "a\x00b"]),

@@ -8,7 +8,7 @@ sends commands as packed bytes. Whoever holds the link owns reconnection.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import hiredis
@@ -28,27 +28,21 @@ REDIS_ERRORS = (RedisError, OSError, asyncio.TimeoutError)
 _pack: Callable[[Command], bytes] = hiredis.pack_command  # type: ignore[assignment]
 
 
-async def _uncancelled(sending: Awaitable[None]) -> None:
-    """Await `sending`, and raise the cancellation that it may have swallowed.
-
-    redis-py sends under `asyncio.wait_for`, which before Python 3.12 returns normally when it is cancelled in the
-    turn in which its work completes. A reader would then block for its next reply, and never hear of its end.
-    """
-    task = asyncio.current_task()
-    before = task.cancelling() if task is not None else 0
-    await sending
-    if task is not None and task.cancelling() > before:
-        raise asyncio.CancelledError
+class NeverConnected(RedisError):
+    """There was no connection and none could be made: nothing of the commands was sent."""
 
 
 class Link:
     """An exclusive connection, opened on first use and closed after any failure."""
 
     def __init__(self, url: str, *, timeout_s: float = 5.0, name: str = "kwe") -> None:
+        self._timeout_s = timeout_s
         self._pool = ConnectionPool.from_url(
             url,
             protocol=2,
-            socket_timeout=timeout_s,
+            # One limit around everything, in `pipeline`. Redis-py's own would cost a timer for each reply, and a task for
+            # each write: `asyncio.wait_for`, which before Python 3.12 also swallows a cancellation now and then.
+            socket_timeout=None,
             socket_connect_timeout=min(timeout_s, 3.0),
             socket_keepalive=True,
             retry=Retry(NoBackoff(), 0),
@@ -68,10 +62,10 @@ class Link:
     async def pipeline(self, commands: Sequence[Command]) -> list[Any]:
         """Send all commands in one write. Error replies are returned in their places, not raised."""
         packed = b"".join([_pack(command) for command in commands])
-        async with self._lock:
-            connection = await self._connected()
+        async with self._lock, asyncio.timeout(self._timeout_s):
             try:
-                await _uncancelled(connection.send_packed_command(packed, check_health=False))
+                connection = await self._connected()
+                await connection.send_packed_command(packed, check_health=False)
                 return [await self._reply(connection) for _ in commands]
             except BaseException:
                 # After a cancellation or a lost connection the replies no longer match the commands.
@@ -84,7 +78,14 @@ class Link:
     async def _connected(self) -> AbstractConnection:
         if self._connection is None:
             connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]  # redis-py
-            await connection.connect()  # type: ignore[no-untyped-call]  # redis-py
+            try:
+                await connection.connect()  # type: ignore[no-untyped-call]  # redis-py
+            except REDIS_ERRORS as error:
+                await connection.disconnect(nowait=True)
+                raise NeverConnected(str(error) or type(error).__name__) from error
+            except BaseException:
+                await connection.disconnect(nowait=True)
+                raise
             self._connection = connection
         return self._connection
 

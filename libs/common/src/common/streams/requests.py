@@ -17,7 +17,7 @@ from common.contracts.wire import Unreadable, decode_reply
 from common.errors import OutcomeUnknown, Unavailable
 from common.lifecycle import background
 from common.streams import names
-from common.streams.connection import REDIS_ERRORS, Link
+from common.streams.connection import REDIS_ERRORS, Link, NeverConnected
 from common.streams.publisher import Outgoing, Publisher
 
 log = structlog.get_logger()
@@ -64,7 +64,7 @@ class Requester:
     async def _send(self, request: Request, stream: str) -> None:
         try:
             await self._publisher.publish([Outgoing(stream, encode(request))])
-        except (ConnectionRefusedError, ConnectionError) as error:
+        except NeverConnected as error:
             raise Unavailable("Redis is away; nothing was sent.", retry_after=1) from error
         except REDIS_ERRORS as error:
             # Cut in the middle: the entry may be there.
