@@ -13,7 +13,7 @@ export class TaskTree {
     const parent = this.#parentOf(task.reference);
     const depth = parent ? parent.depth + 1 : 0;
     const inside = task.reference.slice(parent ? parent.task.reference.length : 0);
-    const node = { task, parent, depth, place: placeOf(inside), children: [], open: true, shown: SHOWN_FIRST };
+    const node = { task, parent, depth, place: placeOf(inside), children: [], open: true, shown: SHOWN_FIRST, pinned: false };
     this.nodes.set(task.reference, node);
     (parent ? parent.children : this.roots).push(node);
   }
@@ -30,10 +30,12 @@ export class TaskTree {
       let hidden = 0;
       for (const node of children) {
         if (left > 0) left -= 1;
-        else if (extra > 0 && needsAttention(node.task)) extra -= 1;
-        else {
-          hidden += 1;
-          continue;
+        else if (!node.pinned) {
+          if (extra === 0 || !needsAttention(node.task)) {
+            hidden += 1;
+            continue;
+          }
+          extra -= 1;
         }
         rows.push({ node });
         if (node.open) walk(node.children, node);
@@ -44,12 +46,12 @@ export class TaskTree {
     return rows;
   }
 
-  /** Open everything above a task, so that it can be seen. */
+  /** Open everything above a task, and let none of it be left out, so that it can be seen. */
   reveal(reference) {
     const node = this.nodes.get(reference);
-    for (let each = node?.parent; each; each = each.parent) {
-      each.open = true;
-      each.shown = Math.max(each.shown, each.children.length);
+    for (let each = node; each; each = each.parent) {
+      each.pinned = true;
+      if (each.parent) each.parent.open = true;
     }
     return node;
   }

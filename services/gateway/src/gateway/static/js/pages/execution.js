@@ -17,7 +17,7 @@ import { RawHistory } from "../execution/raw.js";
 import { Speech } from "../execution/speech.js";
 import { summary, tookText } from "../execution/summary.js";
 import { Timeline } from "../execution/timeline.js";
-import { waitingPanel } from "../execution/waiting.js";
+import { isTimeout, waitingPanel } from "../execution/waiting.js";
 
 const HISTORY_PAGE = 2000;
 const SETTLE_MS = 250;
@@ -76,12 +76,10 @@ class ExecutionPage {
       this.#draw();
     });
     await this.#readHistory();
+    await this.#readChildren();
     this.#draw();
     if (selected) this.timeline.select(selected, { focus: false });
-    if (isFinal(this.execution.status)) {
-      await this.#look(); // children may have been missing while it was read
-      return;
-    }
+    if (isFinal(this.execution.status)) return;
     const ticking = setInterval(() => document.hidden || this.#tick(), TICK_MS);
     this.signal.addEventListener("abort", () => clearInterval(ticking));
     await Promise.all([this.#follow(), this.#keepLooking()]);
@@ -203,7 +201,7 @@ class ExecutionPage {
     fillOnChange(parts.head, execution.status, () => this.#head());
     fillOnChange(parts.summary, [execution, this.#log.lastSequence, this.#log.readTo, this.#children], () => summary(execution, this.#log, this.#children));
     fillOnChange(parts.failure, [execution.error, this.#definition !== null], () => this.#failure());
-    fillOnChange(parts.waiting, execution.waitingFor, () => waitingPanel(execution.waitingFor, (reference) => this.timeline.select(reference)));
+    fillOnChange(parts.waiting, [execution.waitingFor, this.#log.readTo], () => this.#waiting());
     fillOnChange(parts.output, [execution.status, execution.output], () => outputPanel(execution));
     fillOnChange(parts.input, execution.input, () => panel("Input", jsonBlock(execution.input, "Input")));
     this.raw.draw();
@@ -226,14 +224,16 @@ class ExecutionPage {
     return failurePanel(error, { heading: "Why it failed", snippet, onPlace: (reference) => this.timeline.select(reference) });
   }
 
+  #waiting() {
+    return waitingPanel(this.execution.waitingFor, (reference) => this.#log.tasks.get(reference), (reference) => this.timeline.select(reference));
+  }
+
   /** Which tasks wait, and for what: their rows say so. */
   #noteWaits() {
     const before = this.#waits;
     this.#waits = new Map();
     for (const wait of this.execution.waitingFor) {
-      const known = this.#waits.get(wait.reference);
-      // A task with a timeout waits for both; being with an executor says more.
-      if (!known || wait.kind === "task") this.#waits.set(wait.reference, wait);
+      if (!isTimeout(wait, this.#log.tasks.get(wait.reference))) this.#waits.set(wait.reference, wait);
     }
     const either = new Set([...before.keys(), ...this.#waits.keys()]);
     const changed = [...either].filter((reference) => before.get(reference)?.reason !== this.#waits.get(reference)?.reason);
