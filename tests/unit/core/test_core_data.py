@@ -206,3 +206,53 @@ def test_the_context_lasts_over_turns(rehearse):
         ]
     )
     assert run.output == {"a": 0, "x": 1, "y": 2, "z": 3}
+
+
+DEEP = "${ reduce range(%d) as $i (0; [.]) }"
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ('${ {x: "a\\u0000b"} }', "NUL"),
+        ('${ {("a\\u0000"): 1} }', "NUL"),
+        (DEEP % 129, "levels"),
+        (DEEP % 240, "levels"),
+    ],
+)
+@pytest.mark.parametrize(
+    "place", ["set", "output", "export", "input", "with", "raise", "for", "child"]
+)
+def test_a_value_that_cannot_be_stored_or_sent_is_an_expression_error(
+    rehearse, expression, reason, place
+):
+    task = {
+        "set": {"set": expression},
+        "output": {"set": {}, "output": {"as": expression}},
+        "export": {"set": {}, "export": {"as": expression}},
+        "input": {"set": {}, "input": {"from": expression}},
+        "with": {"call": "echo:1.0.0@default", "with": {"x": expression}},
+        "raise": {"raise": {"error": {"type": "https://a.test/b", "status": 400, "detail": expression}}},
+        "for": {"for": {"in": f"${{ [{expression[2:-1]}] }}"}, "do": [{"x": {"set": {}}}]},
+        "child": {"run": {"workflow": {"namespace": "a", "name": "b", "version": "1.0.0", "input": expression}}},
+    }[place]  # fmt: skip
+    run = rehearse([{"a": task}])
+    assert run.error["type"].endswith("/expression")
+    assert run.error["status"] == 400
+    assert run.error["instance"] == "/do/0/a"
+    assert reason in run.error["detail"]
+
+
+def test_the_text_of_an_escape_is_no_nul(rehearse):
+    run = rehearse([{"a": {"set": {"x": '${ "\\\\u0000" + .n }'}}}], {"n": "\\"})
+    assert run.output == {"x": "\\u0000\\"}
+
+
+def test_many_brackets_are_not_depth(rehearse):
+    run = rehearse([{"a": {"set": {"x": "${ [range(300) | [.]] }", "y": "[" * 200}}}])
+    assert len(run.output["x"]) == 300
+
+
+def test_what_jq_raises_may_contain_nul(rehearse):
+    run = rehearse([{"a": {"set": {"x": '${ error("a\\u0000b") }'}}}])
+    assert run.error["detail"].count("\x00") == 0

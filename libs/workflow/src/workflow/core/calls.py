@@ -74,7 +74,7 @@ def _child_wait(frame: Frame, child: ChildStart) -> OpenWait:
 
 
 def _text(work: Work, spec: RunSpec, name: str, scope: TaskScope) -> str:
-    text: Json = work.evaluate(getattr(spec, name), scope)
+    text: Json = work.evaluate_value(getattr(spec, name), scope).json
     if not isinstance(text, str):
         raise fault(ErrorKind.EXPRESSION, f"the {name} of the workflow to run is not a text")
     return text

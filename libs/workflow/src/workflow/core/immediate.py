@@ -39,7 +39,7 @@ def run_switch(work: Work, frame: Frame, scope: TaskScope) -> Outcome:
 def run_raise(work: Work, frame: Frame, scope: TaskScope) -> Outcome:
     spec = frame.node.spec
     assert type(spec) is RaiseSpec
-    raise TaskFault(Failure(_checked(work.evaluate(spec.error, scope))))
+    raise TaskFault(Failure(_checked(work.evaluate_value(spec.error, scope).json)))
 
 
 def run_wait(work: Work, frame: Frame, scope: TaskScope) -> Outcome:

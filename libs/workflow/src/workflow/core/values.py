@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -12,6 +13,36 @@ Json = Any
 
 INLINE_BYTES_MAX = 256
 """Values up to this many bytes of JSON live in the snapshot; it must stay small, it is written every turn."""
+
+DEPTH_MAX: Final = 128
+"""Messages are read by parsers that stop at 200 levels, and values travel inside of others."""
+
+_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""The escape itself, not a backslash followed by the text `u0000`."""
+
+
+def why_not_carried(json: Json, raw: bytes) -> str | None:
+    """What keeps a value (with its encoding) from being stored and sent; None if nothing does."""
+    if b"\\u0000" in raw and _NUL.search(raw):
+        return "it contains the character NUL, which cannot be stored"
+    # Brackets in texts are counted, too: a false alarm costs a closer look.
+    if raw.count(b"[") + raw.count(b"{") > DEPTH_MAX and _is_deeper(json, DEPTH_MAX):
+        return f"it is nested more than {DEPTH_MAX} levels deep"
+    return None
+
+
+def _is_deeper(json: Json, levels: int) -> bool:
+    level = [json]
+    for _ in range(levels + 1):
+        parents = [each for each in level if isinstance(each, list | dict)]
+        if not parents:
+            return False
+        level = [
+            child
+            for each in parents
+            for child in (each.values() if isinstance(each, dict) else each)
+        ]
+    return True
 
 
 @dataclass(frozen=True, slots=True)

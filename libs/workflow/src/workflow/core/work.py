@@ -16,7 +16,7 @@ from workflow.core.scope import TaskScope
 from workflow.core.state import Frame, State, Step
 from workflow.core.stowage import unstow
 from workflow.core.tree import attach, task_id_of
-from workflow.core.values import Json, Value
+from workflow.core.values import Json, Value, why_not_carried
 from workflow.expressions import Expression, ExpressionFailed
 
 
@@ -122,17 +122,22 @@ class Work:
         try:
             return formula(scope)
         except ExpressionFailed as error:
-            raise fault(ErrorKind.EXPRESSION, str(error)) from error
+            # `error` in jq can say anything.
+            raise fault(ErrorKind.EXPRESSION, str(error).replace("\x00", "\ufffd")) from error
 
     def evaluate_value(self, formula: Formula, scope: TaskScope) -> Value:
-        """The same as a value, proven to be JSON."""
+        """The same as a value, proven to be JSON that can be stored and sent."""
         json = self.evaluate(formula, scope)
         try:
-            return Value(json, raw=orjson.dumps(json))
+            raw = orjson.dumps(json)
         except (TypeError, ValueError) as error:
             raise fault(
                 ErrorKind.EXPRESSION, f"the expression's value is not JSON: {error}"
             ) from error
+        obstacle = why_not_carried(json, raw)
+        if obstacle is not None:
+            raise fault(ErrorKind.EXPRESSION, f"the expression's value cannot be used: {obstacle}")
+        return Value(json, raw=raw)
 
     def begin_item(self) -> None:
         self._memo_at = 0
