@@ -1,5 +1,6 @@
 """The steps of serving, driven one by one over the bus in memory, as the simulation drives them."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,6 +18,7 @@ from common.contracts.tasks import (
 from common.contracts.wire import decode_for_orchestrator
 from common.serving.claims import Claim, Verdict, done, held, judge, may_go_on
 from common.serving.context import TaskContext
+from common.serving.failures import FunctionError
 from common.serving.memory_bus import MemoryBus, MemoryQueue
 from common.serving.steps import HEARTBEAT_MS, Job, Serving, accept, deliver, perform, refresh
 from common.streams import names
@@ -261,3 +263,66 @@ def test_a_verdict_for_every_value_of_a_claim() -> None:
     assert may_go_on(None, wanted, "me")
     assert not may_go_on(done("g"), wanted, "me")
     assert not may_go_on("cancelled", wanted, "me")
+
+
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def serve_with(executor: Executor, function: Any) -> None:
+    executor.serving = replace(executor.serving, functions={"echo:1.0.0": function})
+
+
+@pytest.mark.parametrize("output", [nested(129), nested(250), {"x": "a\x00b"}, {"\x00": 1}])
+async def test_a_result_that_nobody_could_read_or_store_fails_the_try_once(
+    queue: MemoryQueue, clock: Clock, output: Any
+) -> None:
+    async def function(input: Any, context: TaskContext) -> Any:
+        return output
+
+    executor = Executor(queue, clock, "a")
+    serve_with(executor, function)
+    queue.add(encode(task()))
+    await executor.run()
+    (report,) = published(queue)
+    assert isinstance(report, TaskFailed)
+    assert not report.retryable
+    assert not queue.entries
+
+
+async def test_brackets_in_texts_are_no_nesting(queue: MemoryQueue, clock: Clock) -> None:
+    executor = Executor(queue, clock, "a")
+    queue.add(encode(task(input={"x": '["' * 300, "y": nested(100)})))
+    await executor.run()
+    assert [type(one) for one in published(queue)] == [TaskSucceeded]
+
+
+@pytest.mark.parametrize("usage", [object(), nested(250), {"model": "\x00"}, "x" * 10_000])
+async def test_usage_that_cannot_be_told_never_keeps_a_result_back(
+    queue: MemoryQueue, clock: Clock, usage: Any
+) -> None:
+    async def function(input: Any, context: TaskContext) -> Any:
+        context.usage = usage
+        return 1
+
+    executor = Executor(queue, clock, "a")
+    serve_with(executor, function)
+    queue.add(encode(task()))
+    await executor.run()
+    (report,) = published(queue)
+    assert (report.output, report.usage) == (1, None)
+
+
+async def test_an_error_of_any_text_is_told(queue: MemoryQueue, clock: Clock) -> None:
+    async def function(input: Any, context: TaskContext) -> Any:
+        raise FunctionError("a\x00\ud800b", type="https://a.test/\x00\ud800", title="\x00\ud800")
+
+    executor = Executor(queue, clock, "a")
+    serve_with(executor, function)
+    queue.add(encode(task()))
+    await executor.run()
+    (report,) = published(queue)
+    assert "\x00" not in "".join(str(value) for value in report.error.values())

@@ -52,9 +52,11 @@ class FunctionError(Exception):
 
     def as_error(self) -> dict[str, Any]:
         return {
-            "type": ERROR_TYPE_BASE + self.type if self.type in DEFAULT_STATUS else self.type,
+            "type": ERROR_TYPE_BASE + self.type
+            if self.type in DEFAULT_STATUS
+            else clipped(self.type),
             "status": self.status,
-            "title": self.title,
+            "title": clipped(self.title),
             "detail": clipped(self.detail),
         }
 

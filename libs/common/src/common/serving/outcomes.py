@@ -21,8 +21,15 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
+DEPTH_MAX: Final = 128
+"""Messages are read by parsers that stop at 200 levels; a result that nobody can read would be asked for for ever."""
+
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 """The escape itself, not a backslash followed by the text `u0000`."""
+
+_TEXT_OR_BRACKET: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+
+USAGE_BYTES_MAX: Final = 4096
 
 
 class TimedOut(Exception):
@@ -88,6 +95,7 @@ async def _succeed(
     seconds = task.timeout_ms / 1000 if task.timeout_ms is not None else None
     output = await serving.within(handler(input, context), seconds)
     raw = _as_json(task, output, serving.output_bytes_max)
+    _refuse_what_cannot_be_stored(task, raw)
     reference: PayloadReference | None = None
     if len(raw) > INLINE_INPUT_BYTES_MAX:
         reference = await serving.store.save(task.organization_id, task.execution_id, raw)
@@ -102,7 +110,7 @@ async def _succeed(
         output=orjson.loads(raw) if reference is None else None,
         output_ref=reference,
         started_at_ms=started_at_ms,
-        usage=context.usage,
+        usage=_usage(task, context.usage),
     )
 
 
@@ -130,12 +138,46 @@ def _as_json(task: TaskRequested, output: Any, bytes_max: int) -> bytes:
             "accepted. Return less, or a reference to where it is stored.",
             retryable=False,
         )
-    if _NUL.search(raw):
-        raise FunctionError(
-            f"The result of {task.name!r} ({task.reference}) contains the character NUL, which cannot be stored.",
-            retryable=False,
-        )
     return raw
+
+
+def _refuse_what_cannot_be_stored(task: TaskRequested, raw: bytes) -> None:
+    problem = ""
+    if _NUL.search(raw):
+        problem = "contains the character NUL, which cannot be stored"
+    elif raw.count(b"[") + raw.count(b"{") > DEPTH_MAX and _depth(raw) > DEPTH_MAX:
+        problem = f"is nested more than {DEPTH_MAX} levels deep; return it as text, or flatter"
+    if problem:
+        raise FunctionError(
+            f"The result of {task.name!r} ({task.reference}) {problem}.", retryable=False
+        )
+
+
+def _depth(raw: bytes) -> int:
+    """How deep the JSON is nested."""
+    depth = deepest = 0
+    for token in _TEXT_OR_BRACKET.findall(raw):
+        if token in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif token in b"]}":
+            depth -= 1
+    return deepest
+
+
+def _usage(task: TaskRequested, usage: Any) -> Any:
+    """What the try says it cost, if that can be told: it must never keep the result from being told."""
+    if usage is None:
+        return None
+    try:
+        raw = orjson.dumps(usage, default=_plain)
+        if len(raw) > USAGE_BYTES_MAX:
+            raise ValueError(f"it has {len(raw)} bytes")
+        _refuse_what_cannot_be_stored(task, raw)
+    except (TypeError, ValueError, FunctionError) as error:
+        log.warning("usage_left_out", function=task.function, reason=str(error))
+        return None
+    return orjson.loads(raw)
 
 
 def _plain(value: Any) -> Any:
@@ -166,5 +208,5 @@ def _failed(
         retryable=error.retryable,
         retry_after_ms=retry_after_ms,
         started_at_ms=started_at_ms,
-        usage=error.usage if error.usage is not None else context.usage,
+        usage=_usage(task, error.usage if error.usage is not None else context.usage),
     )
