@@ -23,7 +23,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
-PATIENCE_MS = 10_000
+PATIENCE_MS = 20_000
 PAYLOAD = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>'
 
 WORKFLOWS = {
@@ -64,6 +64,7 @@ def browser_path() -> str:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser(browser_path: str) -> AsyncIterator[Browser]:
+    expect.set_options(timeout=PATIENCE_MS)
     async with async_playwright() as playwright:
         launched = await playwright.chromium.launch(
             executable_path=browser_path, args=list(ARGUMENTS)
@@ -84,7 +85,6 @@ async def api(stack: LocalStack) -> AsyncIterator[Client]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def window(browser: Browser, stack: LocalStack, api: Client) -> AsyncIterator[BrowserContext]:
     """Signed in, and shared: its cache spares loading the page's files for each test."""
-    expect.set_options(timeout=PATIENCE_MS)
     context = await signed_in(browser, stack.api_key)
     yield context
     await context.close()
