@@ -23,7 +23,9 @@ class Plan:
     forks: tuple[int, ...] = (100, 1000)
     loops: tuple[int, ...] = (250, 500, 1000)
     repeats: int = 5
-    """Of each fork and loop."""
+    """Of each fork."""
+
+    loop_repeats: int = 2
 
     idle_s: float = 10.0
     pairs: int = 3
@@ -41,6 +43,7 @@ QUICK: Final = Plan(
     forks=(20, 100),
     loops=(10, 20),
     repeats=1,
+    loop_repeats=1,
     idle_s=3.0,
     pairs=1,
 )

@@ -57,6 +57,7 @@ async def run_once(system: Running, path: str, count: int, clients: int) -> Run:
         raise Missing(f"requests failed: {answers['failures']}")
     counted = await audited(system, begin, Expected(count, count * CALLS))
     seconds = counted.finished_at.timestamp() - answers["began"]
+    print(f"{count:,} in {seconds:.1f} s; others used {used.others:.2f} cores", flush=True)
     return Run(count / seconds, answers, used, counted)
 
 
