@@ -26,6 +26,9 @@ log = structlog.get_logger()
 BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 2.0
 
+CLAIM_ROUNDS_MAX = 100
+"""How often one read looks on for abandoned entries: each time ten times as many are looked at as are asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -76,6 +79,8 @@ class GroupReader:
         self._pending_from = dict.fromkeys(self._streams, b"0")
         """Where to go on among one's own pending entries; streams leave it when they have no more."""
         self._next_claim_at = time.monotonic() + random.uniform(0, claim_idle_ms / 1000)  # noqa: S311
+        self._claim_from: dict[str, bytes] = {}
+        """Where to go on looking for abandoned entries; streams leave it when they were looked through."""
         self._backoff_s = BACKOFF_FIRST_S
         self._ready = False
 
@@ -154,23 +159,40 @@ class GroupReader:
         return _entries(reply)
 
     async def _claim(self, count: int) -> list[Entry]:
-        self._next_claim_at = time.monotonic() + self._claim_idle_ms / 2000
+        """Entries that others left behind. They may lie behind any number of entries that are at work."""
+        self._claim_from = self._claim_from or dict.fromkeys(self._streams, b"0-0")
+        for _ in range(CLAIM_ROUNDS_MAX):
+            claimed = await self._claim_next(count)
+            if claimed:
+                break  # There may be more: the next read goes on.
+            if not self._claim_from:
+                self._next_claim_at = time.monotonic() + self._claim_idle_ms / 2000
+                break
+        return await self._counted(claimed)
+
+    async def _claim_next(self, count: int) -> list[Entry]:
+        streams = list(self._claim_from)
         replies = await self._link.pipeline(
             [
-                (b"XAUTOCLAIM", stream, self._group, self._consumer, self._claim_idle_ms, b"0", b"COUNT", count)
-                for stream in self._streams
+                (b"XAUTOCLAIM", stream, self._group, self._consumer, self._claim_idle_ms,
+                 self._claim_from[stream], b"COUNT", count)
+                for stream in streams
             ]
         )  # fmt: skip
         claimed: list[Entry] = []
-        for stream, reply in zip(self._streams, replies, strict=True):
+        for stream, reply in zip(streams, replies, strict=True):
             if isinstance(reply, ResponseError):
                 raise reply
+            if reply[0] == b"0-0":
+                del self._claim_from[stream]
+            else:
+                self._claim_from[stream] = reply[0]
             claimed.extend(
                 Entry(stream, entry_id, fields[1], claimed=True)
                 for entry_id, fields in reply[1]
                 if fields
             )
-        return await self._counted(claimed)
+        return claimed
 
     async def _answered_with_error(self, error: ResponseError) -> None:
         self._ready = False

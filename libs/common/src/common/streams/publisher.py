@@ -17,7 +17,8 @@ from common.streams.connection import Argument, Command, Link
 
 # One script call for a whole batch: one reply to parse instead of hundreds. `maxlen` 0 means untrimmed: only the
 # events feed may be trimmed, every other stream holds work. Ids come back so that a later read of a smaller last
-# id tells that the stream was lost.
+# id tells that the stream was lost. Whoever reads a reply stream keeps it alive; answers to a process that is gone
+# would make a new one that nobody ever removes.
 _PUBLISH: Final = b"""
 local ids = {}
 for i = 1, #KEYS do
@@ -26,6 +27,9 @@ for i = 1, #KEYS do
     ids[i] = redis.call('XADD', KEYS[i], 'MAXLEN', '~', maxlen, '*', 'm', ARGV[2 * i - 1])
   else
     ids[i] = redis.call('XADD', KEYS[i], '*', 'm', ARGV[2 * i - 1])
+    if string.sub(KEYS[i], 1, 12) == 'kwe:replies:' then
+      redis.call('PEXPIRE', KEYS[i], 60000, 'NX')
+    end
   end
 end
 return ids
