@@ -5,11 +5,13 @@ One that merely waited would be stuck without anybody knowing; this one is finis
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import orjson
 import structlog
 
 from common import metrics
-from common.contracts.base import Request
+from common.contracts.base import Message, Request
 from orchestrator.answers import refuse
 from orchestrator.assemble import Installation
 from orchestrator.deliveries import Group
@@ -42,19 +44,20 @@ class Condemning:
         log.error("execution_set_aside", execution_id=str(group.execution_id))
         metrics.DEAD_LETTERS.labels(stream="orchestrator").inc()
         self._live.forget([group.execution_id])
+        letters = _letters(group)
         error = {
             "type": RUNTIME_ERROR,
             "status": 500,
             "title": "The engine could not advance this execution",
-            "detail": "Its messages are kept as dead letters. An operator finds the cause in the orchestrator's log.",
+            "detail": _detail(kept=bool(letters)),
         }
         event = {"type": "workflow.faulted", "at": self._clock.now_ms(), "error": error}
         sequence = await self._store.condemn(
             group.execution_id,
-            group.live.facts.organization_id if group.live is not None else None,
+            _organization(group),
             orjson.dumps([event]),
             orjson.dumps(error),
-            _letters(group),
+            letters,
         )
         owed = Owed()
         if sequence is not None and group.live is not None:
@@ -86,3 +89,18 @@ def _letters(group: Group) -> list[DeadLetter]:
         )
         for entry in group.entries
     ]
+
+
+def _detail(*, kept: bool) -> str:
+    where = "An operator finds the cause in the orchestrator's log."
+    return f"Its messages are kept as dead letters. {where}" if kept else where
+
+
+def _organization(group: Group) -> UUID | None:
+    """Whose letters they are; the messages say so when the execution could not be loaded."""
+    if group.live is not None:
+        return group.live.facts.organization_id
+    for delivery in group.deliveries:
+        if isinstance(delivery.message, Message):
+            return delivery.message.organization_id
+    return None
