@@ -271,7 +271,8 @@ def test_without_the_compare_and_set_histories_break() -> None:
 
 
 def test_without_publications_something_is_never_told() -> None:
-    assert violations(Mutation(publications=False), range(12)) > 0
+    # A loss of Redis would hide it: recent events are published again then.
+    assert violations(Mutation(publications=False), range(14), redis_faults=False) > 0
 
 
 def test_without_publishing_again_executions_are_stuck() -> None:

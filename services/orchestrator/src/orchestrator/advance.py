@@ -115,9 +115,9 @@ class Advance:
         return outcome
 
     async def _round(self, groups: Sequence[Group], outcome: Outcome) -> list[Group]:
-        """One attempt. The groups that lost a race come back, to be decided again."""
+        """One attempt. The groups that lost a race, or may have, come back to be decided again."""
         for group in groups:
-            group.live, group.result = None, None
+            group.live, group.result, group.is_remembered = None, None, False
             group.replies.clear()
         starts = [group for group in groups if group.start is not None]
         await self._accepting.prepare(starts)
@@ -174,6 +174,9 @@ class Advance:
     async def _store_and_tell(
         self, groups: Sequence[Group], absent: Sequence[Group], outcome: Outcome
     ) -> list[Group]:
+        doubtful = [group for group in groups if group.is_doubtful]
+        self._live.forget(group.execution_id for group in doubtful)
+        groups = [group for group in groups if not group.is_doubtful]
         await answer_absent(self._store, [group for group in absent if group.start is None])
         self._failpoint("orchestrator-before-commit")
         committed = await self._committing.commit(
@@ -183,7 +186,7 @@ class Advance:
         await self._take_stock(committed, outcome)
         for part in committed.parts:
             await self._tell(part)
-        return committed.beaten
+        return [*committed.beaten, *doubtful]
 
     async def _take_stock(self, committed: Committed, outcome: Outcome) -> None:
         for part in committed.parts:

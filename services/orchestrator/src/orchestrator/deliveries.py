@@ -88,6 +88,9 @@ class Group:
     execution_id: UUID
     deliveries: list[Delivery]
     live: Live | None = None
+    is_remembered: bool = False
+    """Whether `live` was in memory, and may be older than what PostgreSQL has."""
+
     closed_children: dict[UUID, Closed] = field(default_factory=dict)
     result: TurnResult | None = None
     replies: list[tuple[str, Reply]] = field(default_factory=list)
@@ -122,6 +125,11 @@ class Group:
             each for each in self.deliveries if isinstance(each.message, StartExecution)
         ]
         return others
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Nothing is to be written, so no version will be compared: only a state just read is good enough for that."""
+        return self.is_remembered and self.result is not None and not self.result.changed
 
     @property
     def entries(self) -> list[Entry]:

@@ -1,7 +1,8 @@
 """Unfinished executions in memory, so that a turn need not read what this process wrote a moment ago.
 
 Safe without any lease: a write names the version it was decided on, and a stale one is refused. Whoever sees a write
-refused, or its outcome unknown, forgets the execution and reads it again.
+refused, or its outcome unknown, forgets the execution and reads it again. So does whoever finds that a message changes
+nothing: nothing is written then, and another replica may have opened what the message is about.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class LiveExecutions:
         missing = []
         for group in groups:
             group.live = self._live.get(group.execution_id)
+            group.is_remembered = group.live is not None
             if group.live is None:
                 missing.append(group)
         if not missing:

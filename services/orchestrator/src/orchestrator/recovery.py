@@ -79,8 +79,9 @@ class Recovery:
     async def is_needed(self) -> bool:
         """Learn the generation; whether its loss is still to be dealt with."""
         if self.suspects_loss:
-            self.suspects_loss = False
+            # Even if somebody else has just done so: what was seen here may be another loss.
             self._generation.current = await self._key.renew()
+            self.suspects_loss = False
             metrics.REDIS_LOST.inc()
         else:
             self._generation.current = await self._key.current()
@@ -94,6 +95,8 @@ class Recovery:
             generation = await self._key.current()
             if generation == await self._store.settled_generation():
                 return 0
+            # What is published now must carry it, or executors take it for a remainder of an earlier one.
+            self._generation.current = generation
             count = await self._republish_tasks() + await self._republish_events()
             await self._store.settle_generation(generation)
         log.warning("redis_contents_published_again", entries=count, generation=generation)

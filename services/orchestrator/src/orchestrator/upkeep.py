@@ -78,13 +78,14 @@ class Upkeep:
         self._freed: set[UUID] = set()
         self._waiting: frozenset[UUID] = frozenset()
         self._freed_signal = asyncio.Event()
+        self._recovery_signal = asyncio.Event()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             for name, pace_s, work in (
                 ("membership", TICK_S, self._join),
                 ("database", TICK_S, self._report_database),
-                ("generation", TICK_S, self._recover),
+                ("generation", TICK_S, self._notice_losses),
                 ("timers", TICK_S, self._fire_timers),
                 ("refill", REFILL_S, self._refill),
                 ("sweep", SWEEP_S, self._sweep),
@@ -96,6 +97,7 @@ class Upkeep:
             ):
                 group.create_task(_regularly(name, pace_s, work), name=name)
             group.create_task(self._admit_for_ever(), name="admission")
+            group.create_task(self._recover_for_ever(), name="recovery")
 
     async def join(self) -> None:
         """Take part in sharing out partitions; called once before reading begins."""
@@ -128,15 +130,25 @@ class Upkeep:
         if self._committing.unpaid_deletions:
             await self._committing.delete_paid()
 
-    async def _recover(self) -> None:
+    async def _notice_losses(self) -> None:
         lost = await lost_streams(self._link, self._bus.last_ids)
         if lost:
             log.warning("streams_lost_entries", streams=lost[:5], count=len(lost))
             self._bus.last_ids.clear()
             self._recovery.suspects_loss = True
         if await self._recovery.is_needed():
+            self._recovery_signal.set()
+
+    async def _recover_for_ever(self) -> None:
+        """Apart from noticing: while one loss is being dealt with, tasks must carry the generation of the next."""
+        while True:
+            await self._recovery_signal.wait()
+            self._recovery_signal.clear()
             await asyncio.sleep(SETTLE_S)
-            await self._recovery.run()
+            await _shielded("recovery", self._run_recovery)
+
+    async def _run_recovery(self) -> None:
+        await self._recovery.run()
 
     async def _fire_timers(self) -> None:
         if self._intake.partitions:

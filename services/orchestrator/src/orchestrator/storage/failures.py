@@ -29,7 +29,8 @@ async def translated() -> AsyncGenerator[None]:
         yield
     except asyncpg.PostgresError as error:
         raise _translate(error) from error
-    except (asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
+        # The internal one is what a connection says that was cut in the middle of an operation.
         raise StoreAway(str(error) or type(error).__name__) from error
     except (ValueError, asyncpg.exceptions.DataError) as error:
         raise DataRefused(str(error)) from error
