@@ -58,7 +58,7 @@ test: setup ## All tests, on real PostgreSQL and Valkey (TESTS=tests/unit for so
 	@$(RUN)/pytest $(TESTS)
 
 chaos: setup ## Kill, flush and restart things at random moments while work is going on
-	@$(RUN)/pytest tests/chaos -v
+	@KWE_CHAOS_SECONDS=$${KWE_CHAOS_SECONDS:-120} $(RUN)/pytest tests/chaos -v -s
 
 fix: setup ## Let the tools repair what they can
 	@$(RUN)/ruff check --fix .

@@ -30,12 +30,14 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, web
 from redis.asyncio import Redis
 
 from common.streams import names
+from embedded.ports import free_port
 from kwe.local.stack import LocalStack
 
 HERE = Path(__file__).parent
-PATIENCE_S = 60
+PATIENCE_S = 45
 QUEUES = ("http", "effects")
 FINISHED = ("completed", "faulted", "cancelled")
+PORTS_FIRST = 20_000 + os.getpid() * 131 % 12_000
 AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What PostgreSQL says while it is being restarted."""
 
@@ -129,6 +131,9 @@ class ProtocolStack:
             "TASK_LEASE": "3s",
             "REFRESH_INTERVAL": "500ms",
             "LOG_LEVEL": "info",
+            # Apart from others on this machine, who might take the port of a process that was killed.
+            "PORT": str(free_port(PORTS_FIRST)),
+            "METRICS_PORT": str(PORTS_FIRST + 100),
             **self.settings,
         }
         replicas = {"orchestrator": 2, "executor": 2, "knowledge": 0}
@@ -184,9 +189,10 @@ class Desk:
     stack: ProtocolStack
     http: ClientSession
     redis: Redis
+    patience_s: float = PATIENCE_S
 
     async def until(self, condition: Callable[[], Awaitable[Any]], what: str) -> Any:
-        give_up_at = time.monotonic() + PATIENCE_S
+        give_up_at = time.monotonic() + self.patience_s
         while not (value := await condition()):
             if time.monotonic() > give_up_at:
                 sys.stderr.write(self.stack.logs())
@@ -218,7 +224,7 @@ class Desk:
     ) -> str:
         """The execution, once it is accepted: repeats with the same key until then, as users are told to."""
         key = key or str(uuid4())
-        give_up_at = time.monotonic() + PATIENCE_S
+        give_up_at = time.monotonic() + self.patience_s
         while True:
             try:
                 status, body, _ = await self.post_start(workflow, key, input)
