@@ -302,7 +302,7 @@ async def orchestrator(settings: OrchestratorSettings) -> AsyncGenerator[Orchest
 async def _join(service: Orchestrator) -> None:
     try:
         await refuse_evicting_redis(service.control)
-        await service.recovery.is_needed()
+        await service.recovery.begin()
         await service.upkeep.join()
     except REDIS_ERRORS as error:
         raise ConfigurationError(f"Redis cannot be reached at REDIS_URL: {error}") from error

@@ -76,6 +76,12 @@ class Recovery:
         self.suspects_loss = False
         """Set by whoever sees a stream without its past."""
 
+    async def begin(self) -> None:
+        """Learn the generation at start-up. On a new installation nothing was ever lost, so it is settled at once."""
+        self._generation.current = await self._key.current()
+        if await self._store.settled_generation() == "":
+            await self._store.settle_generation(self._generation.current)
+
     async def is_needed(self) -> bool:
         """Learn the generation; whether its loss is still to be dealt with."""
         if self.suspects_loss:
