@@ -1,6 +1,7 @@
 """The edge: who may pass, how often, and what bad input gets."""
 
 import asyncio
+import gzip
 import io
 from datetime import timedelta
 from typing import Any
@@ -342,3 +343,44 @@ async def test_the_gateways_role_sees_nothing_without_an_organisation(rows: Any)
         assert await rows.connection.fetchval(count) == 1
         await rows.connection.execute(f"SET LOCAL app.org = '{uuid7()}'")
         assert await rows.connection.fetchval(count) == 0
+
+
+FILE = b'Content-Disposition: form-data; name="file"; filename="a.txt"\r\n'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"no boundary at all",
+        b"--XX\r\ngarbage\r\n\r\ntext\r\n--XX--\r\n",
+        b"--XX\r\n: nameless\r\n\r\ntext\r\n--XX--\r\n",
+        b"--XX\r\n" + FILE + b"\r\nnever ended",
+        b"--XX\r\n" + FILE,
+        b"--XX\r\n" + FILE + b"X: y\r\n" * 10_000 + b"\r\ntext\r\n--XX--\r\n",
+        b"--XX\r\n" + b"X" * 100_000 + b": y\r\n\r\ntext\r\n--XX--\r\n",
+        b"--XX\r\nContent-Type: multipart/mixed; boundary=YY\r\n\r\n--YY\r\n\r\n--YY--\r\n--XX--\r\n",
+    ],
+)  # fmt: skip
+async def test_a_broken_upload_is_the_callers_fault(gateway: Any, body: bytes) -> None:
+    path = "/v1/collections/policies/documents"
+    headers = {"Content-Type": "multipart/form-data; boundary=XX"}
+    async with gateway.client.post(path, data=body, headers=headers) as answer:
+        status, _ = await code_of(answer)
+        assert 400 <= status < 500
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "nonsense"])
+async def test_a_body_that_does_not_unpack_is_the_callers_fault(
+    gateway: Any, encoding: str
+) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
+    async with gateway.client.post(START, data=b"no archive", headers=headers) as answer:
+        assert 400 <= answer.status < 500
+
+
+async def test_a_body_counts_as_large_as_it_unpacks(gateway: Any) -> None:
+    packed = gzip.compress(b'{"input": "' + b"a" * 30_000_000 + b'"}')
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    async with gateway.client.post(START, data=packed, headers=headers) as answer:
+        assert await code_of(answer) == (413, "too_large")

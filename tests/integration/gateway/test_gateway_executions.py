@@ -236,6 +236,7 @@ async def test_filters_narrow_the_list(gateway: Any, rows: Any) -> None:
     assert await ids(label=["team:a", "env:x"]) == [str(old)]
     assert await ids(createdAfter="2100-01-01T00:00:00Z") == []
     assert len(await ids(createdBefore="2100-01-01T00:00:00Z")) == 2
+    assert len(await ids(createdAfter="0001-01-01T00:00:00Z")) == 2
 
 
 @pytest.mark.parametrize(

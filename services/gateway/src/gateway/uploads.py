@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from aiohttp import BodyPartReader
+from aiohttp.http_exceptions import HttpProcessingError
 
 from common.errors import InvalidRequest, Unprocessable, Violation
 from gateway.bounds.json_text import parse_json
@@ -65,7 +66,9 @@ async def _files(call: Call) -> list[dict[str, Any]]:
                 raise InvalidRequest(
                     f"The part {part.name!r} is neither a file nor `metadata` (JSON, before the files)."
                 )
-    except ValueError as error:
+    except HttpProcessingError as error:  # the headers of a part
+        raise InvalidRequest(f"The multipart body cannot be read: {error.message}.") from None
+    except (ValueError, RuntimeError, AssertionError) as error:
         raise InvalidRequest(f"The multipart body cannot be read: {error}.") from None
     if not 1 <= len(documents) <= DOCUMENTS_MAX:
         raise Unprocessable(f"Send 1 to {DOCUMENTS_MAX} files.", code="invalid_body")

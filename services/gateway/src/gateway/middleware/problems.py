@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from common.errors import EngineError
+from common.errors import EngineError, InvalidRequest
 from common.logs import get_logger
 from gateway.problems import error_of_http, problem_response
 from gateway.route import REQUEST_ID
@@ -25,6 +25,16 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         if error.status < 400:
             raise
         return _with_allow(_problem(request, error_of_http(error)), error)
+    except web.RequestPayloadError as error:
+        # Packed or cut into chunks as nobody can undo it.
+        log.info("body_unreadable", error=str(error))
+        return _problem(
+            request,
+            InvalidRequest(
+                "The body cannot be read: it is not encoded as its headers say.",
+                code="invalid_body_encoding",
+            ),
+        )
     except ConnectionResetError:
         raise  # the client has gone: nobody to answer
     except Exception:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -81,6 +81,6 @@ def _labels(labels: Sequence[str]) -> str:
 
 
 def _id_floor(instant: datetime) -> UUID:
-    earliest = instant - timedelta(milliseconds=MAX_CLOCK_SKEW_MS)
-    milliseconds = max(0, int(earliest.timestamp() * 1000))
-    return UUID(int=milliseconds << 80)
+    # In numbers: the first instants of the calendar have nothing before them.
+    milliseconds = int(instant.timestamp() * 1000) - MAX_CLOCK_SKEW_MS
+    return UUID(int=max(0, milliseconds) << 80)
