@@ -28,6 +28,7 @@ import orjson
 import psutil
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from common.streams import names
 from embedded.ports import free_port
@@ -38,8 +39,15 @@ PATIENCE_S = 45
 QUEUES = ("http", "effects")
 FINISHED = ("completed", "faulted", "cancelled")
 PORTS_FIRST = 20_000 + os.getpid() * 131 % 12_000
-AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What PostgreSQL says while it is being restarted."""
+AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    RedisError,
+    ClientError,
+)
+"""What servers say while they are being restarted."""
 
 
 class Ledger:
@@ -193,12 +201,14 @@ class Desk:
 
     async def until(self, condition: Callable[[], Awaitable[Any]], what: str) -> Any:
         give_up_at = time.monotonic() + self.patience_s
-        while not (value := await condition()):
+        while True:
+            with contextlib.suppress(*AWAY):
+                if value := await condition():
+                    return value
             if time.monotonic() > give_up_at:
                 sys.stderr.write(self.stack.logs())
                 raise AssertionError(f"waited in vain for {what}")
             await asyncio.sleep(0.05)
-        return value
 
     async def register(self) -> None:
         for document in definitions(self.stack.ledger.url):
@@ -228,7 +238,7 @@ class Desk:
         while True:
             try:
                 status, body, _ = await self.post_start(workflow, key, input)
-            except (ClientError, OSError, TimeoutError):
+            except AWAY:
                 status, body = 503, {}
             if status == 202:
                 return str(body["id"])
@@ -277,10 +287,7 @@ class Desk:
         wanted = list(ids)
 
         async def all_finished() -> Counter[str] | None:
-            try:
-                found = await self.statuses(wanted)
-            except AWAY:
-                return None
+            found = await self.statuses(wanted)
             return found if sum(found[each] for each in FINISHED) == len(wanted) else None
 
         found: Counter[str] = await self.until(all_finished, f"{len(wanted)} executions to finish")
@@ -387,10 +394,7 @@ class Desk:
         """Wait until the gateway takes starts: what was away is back."""
 
         async def takes_starts() -> bool:
-            try:
-                async with self.http.get("/ready") as response:
-                    return response.status == 200
-            except (ClientError, OSError, TimeoutError):
-                return False
+            async with self.http.get("/ready") as response:
+                return response.status == 200
 
         await self.until(takes_starts, "the gateway to be ready")
