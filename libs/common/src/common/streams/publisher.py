@@ -1,4 +1,4 @@
-"""Writing to streams: everything that one turn of the event loop publishes goes out in one command.
+"""Writing to streams: everything that one turn of the event loop publishes goes out in one write.
 
 Never retried here: whoever publishes knows what it owes and what may be doubled.
 """
@@ -8,36 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha1
-from typing import Any, Final
+from typing import Any
 
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import ResponseError
 
-from common.streams.connection import Argument, Command, Link
-
-# One script call for a whole batch: one reply to parse instead of hundreds. `maxlen` 0 means untrimmed: only the
-# events feed may be trimmed, every other stream holds work. Ids come back so that a later read of a smaller last
-# id tells that the stream was lost. Whoever reads a reply stream keeps it alive; answers to a process that is gone
-# would make a new one that nobody ever removes.
-_PUBLISH: Final = b"""
-local ids = {}
-for i = 1, #KEYS do
-  local maxlen = tonumber(ARGV[2 * i])
-  if maxlen > 0 then
-    ids[i] = redis.call('XADD', KEYS[i], 'MAXLEN', '~', maxlen, '*', 'm', ARGV[2 * i - 1])
-  else
-    ids[i] = redis.call('XADD', KEYS[i], '*', 'm', ARGV[2 * i - 1])
-    if string.sub(KEYS[i], 1, 12) == 'kwe:replies:' then
-      redis.call('PEXPIRE', KEYS[i], 60000, 'NX')
-    end
-  end
-end
-return ids
-"""
-_PUBLISH_SHA: Final = sha1(_PUBLISH, usedforsecurity=False).hexdigest()
-
-SCRIPT_ENTRIES_MAX: Final = 1000
-"""A script blocks Redis while it runs; a thousand entries are a few milliseconds."""
+from common.streams.connection import Command, Link
+from common.streams.names import FIELD
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,28 +69,19 @@ class Publisher:
     ) -> None:
         entries = [entry for group, _, _ in queue for entry in group]
         commands = [command for _, group, _ in queue for command in group]
-        chunks = [
-            entries[i : i + SCRIPT_ENTRIES_MAX] for i in range(0, len(entries), SCRIPT_ENTRIES_MAX)
-        ]
-        scripts = [_publish_command(chunk) for chunk in chunks]
-        replies = await self._link.pipeline([*scripts, *commands])
-        if any(isinstance(reply, NoScriptError) for reply in replies[: len(scripts)]):
-            await self._link.call(b"SCRIPT", b"LOAD", _PUBLISH)
-            replies[: len(scripts)] = await self._link.pipeline(scripts)
+        replies = await self._link.pipeline([*map(_add, entries), *commands])
         for reply in replies:
             if isinstance(reply, ResponseError):
                 raise reply
-        ids = [entry_id.decode() for chunk in replies[: len(scripts)] for entry_id in chunk]
-        _resolve(queue, ids)
+        _resolve(queue, [entry_id.decode() for entry_id in replies[: len(entries)]])
 
 
-def _publish_command(entries: Sequence[Outgoing]) -> Command:
-    arguments: list[Argument] = [b"EVALSHA", _PUBLISH_SHA, len(entries)]
-    arguments.extend([entry.stream for entry in entries])
-    for entry in entries:
-        arguments.append(entry.raw)
-        arguments.append(entry.maxlen)
-    return tuple(arguments)
+def _add(entry: Outgoing) -> Command:
+    # Plain commands, not one script: Lua copies and hashes every body that passes through it, which cost Redis more
+    # than all the commands inside.
+    if entry.maxlen:
+        return (b"XADD", entry.stream, b"MAXLEN", b"~", entry.maxlen, b"*", FIELD, entry.raw)
+    return (b"XADD", entry.stream, b"*", FIELD, entry.raw)
 
 
 def _resolve(
