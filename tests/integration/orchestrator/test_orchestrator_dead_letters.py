@@ -7,7 +7,9 @@ from typing import Any
 
 import orjson
 
-from common.contracts.administration import RedriveDeadLetter
+from common.contracts.administration import CreateApiKey, RedriveDeadLetter
+from common.contracts.base import encode
+from common.contracts.tasks import TaskHeartbeat
 from common.ids import partition_of, uuid7
 from common.streams import names
 from common.streams.publisher import Outgoing
@@ -78,3 +80,33 @@ async def test_a_message_of_tomorrow_is_its_organisations_dead_letter_and_can_be
     assert first["redriven_at"] is not None
     assert bytes(second["entry"]) == raw
     await engine.nothing_left()
+
+
+async def test_a_remark_that_cannot_be_stored_is_set_aside_and_ends_nobody(
+    engine: Any, call: Call
+) -> None:
+    workflow = await engine.register("quick", [{"a": call("echo", n=1)}])
+    facts = {
+        "organization_id": engine.organization,
+        "execution_id": uuid7(),
+        "task_id": uuid7(),
+        "attempt": 1,
+        "worker": "w",
+    }
+    bad, good = (encode(TaskHeartbeat(key=key, **facts)) for key in ("\x00", "1"))
+    await engine.publisher.publish([Outgoing(names.results(3), raw) for raw in (good, bad, good)])
+
+    assert await engine.outcome(await engine.start(workflow)) == {"n": 1}
+    (letter,) = await letters(engine, 1)
+    assert bytes(letter["entry"]) == bad
+    assert letter["organization_id"] == engine.organization
+    await engine.nothing_left()
+
+
+async def test_a_key_for_no_organisation_is_a_404(engine: Any) -> None:
+    command = CreateApiKey(
+        organization_id=uuid7(), key_id=uuid7(), key_hash="ab" * 32, name="k", scopes=("admin",)
+    )
+    reply = await engine.ask(command, names.commands(0))
+    assert (reply.status, reply.code) == (404, "organization_not_found")
+    assert await engine.pool.fetchval("SELECT count(*) FROM workflow.api_keys") == 0

@@ -138,3 +138,28 @@ async def test_the_first_result_of_a_try_counts_and_any_other_is_ignored(
         assert await engine.outcome(id) == {"m": 1}
         outputs = [e["output"] for e in await engine.history(id) if e["type"] == "task.completed"]
         assert outputs == [{"n": 1}, {"m": 1}]
+
+
+async def test_a_running_task_is_not_given_up_because_all_orchestrators_were_away(
+    build_engine: Any, call: Call
+) -> None:
+    engine = build_engine
+    async with engine.executor():
+        async with engine.orchestrator():
+            id, task = await held_task(engine, "once", call)
+
+            async def granted() -> bool:
+                return (await engine.waits(id))[0]["started_by"] is not None
+
+            await engine.until(granted, "the task to be begun")
+        await engine.pool.execute(
+            "UPDATE workflow.waits SET expected_by = now() - interval '1 minute'"
+        )
+        async with engine.orchestrator():
+            # Meanwhile all periodic work has begun.
+            quick = await engine.register("quick", [{"a": call("echo", n=1)}])
+            assert [await engine.outcome(await engine.start(quick)) for _ in range(3)]
+            engine.functions.gate("never").set()
+            assert await engine.outcome(id) == {"gate": "never"}
+
+    assert engine.functions.runs[str(task.task_id)] == 1

@@ -98,12 +98,21 @@ async def test_an_output_that_postgresql_refuses_faults_its_execution_and_no_oth
 
 
 async def test_a_start_whose_first_turn_cannot_be_stored_is_refused(engine: Any) -> None:
-    workflow = await engine.register("nul", [{"a": {"set": {"text": "${ [0] | implode }"}}}])
+    workflow = await engine.register("nul", [{"a": {"set": {"n": 1}}}])
 
-    reply = await engine.ask_start(engine.start_of(workflow))
+    reply = await engine.ask_start(engine.start_of(workflow, {"text": "a\x00b"}))
 
     assert (reply.status, reply.code) == (422, "cannot_be_stored")
     assert await engine.pool.fetchval("SELECT count(*) FROM workflow.workflow_executions") == 0
+
+
+async def test_an_expression_whose_value_cannot_be_stored_faults_its_task(engine: Any) -> None:
+    workflow = await engine.register("nul", [{"a": {"set": {"text": "${ [0] | implode }"}}}])
+
+    error = await engine.outcome(await engine.start(workflow), status="faulted")
+
+    assert error["instance"] == "/do/0/a"
+    assert await engine.pool.fetchval("SELECT count(*) FROM workflow.dead_letters") == 0
 
 
 async def test_many_turns_in_one_execution_are_bounded_and_go_on(engine: Any, call: Call) -> None:

@@ -42,7 +42,9 @@ class AdministrationStore(Protocol):
 
     async def create_organization(self, command: CreateOrganization) -> dict[str, Any]: ...
 
-    async def create_api_key(self, command: CreateApiKey) -> None: ...
+    async def create_api_key(self, command: CreateApiKey) -> bool:
+        """Whether there is such an organisation."""
+        ...
 
     async def redrive(self, command: RedriveDeadLetter) -> Outgoing | None: ...
 
@@ -76,7 +78,10 @@ class Administration:
             case CreateOrganization():
                 status, body = 201, await self._store.create_organization(command)
             case CreateApiKey():
-                await self._store.create_api_key(command)
+                if not await self._store.create_api_key(command):
+                    return refuse(
+                        command, 404, "organization_not_found", "There is no such organisation."
+                    )
                 status = 201
             case RedriveDeadLetter():
                 again = await self._store.redrive(command)

@@ -59,7 +59,9 @@ def refusal_of(message: object, live: Live | None) -> tuple[str, Reply] | None:
         return None
     if message.organization_id != live.facts.organization_id:
         # Another organisation's execution does not exist for whoever asks.
-        return message.reply_to, refuse(message, 404, "not_found", "There is no such execution.")
+        return message.reply_to, refuse(
+            message, 404, "execution_not_found", "There is no execution of this id."
+        )
     if live.may_start or isinstance(message, CancelExecution):
         return None
     return message.reply_to, refuse(
@@ -112,7 +114,9 @@ async def answer_absent(store: Store, groups: Sequence[Group]) -> None:
             elif message.reply_to:
                 ended = closed.get(group.execution_id)
                 if ended is None or ended.facts.organization_id != message.organization_id:
-                    reply = refuse(message, 404, "not_found", "There is no such execution.")
+                    reply = refuse(
+                        message, 404, "execution_not_found", "There is no execution of this id."
+                    )
                 else:
                     reply = refuse(
                         message,

@@ -155,6 +155,7 @@ class Dispatcher:
         try:
             outcome = await self._decide(batch)
             ids -= {each.group.execution_id for each in outcome.undecided}
+            self._clear(ids, outcome)
             await self._follow(outcome)
         finally:
             self._slots += 1
@@ -199,6 +200,8 @@ class Dispatcher:
         try:
             outcome = await self._advance.finish(undecided)
             is_again_undecided = bool(outcome.undecided)
+            if not is_again_undecided:
+                self._clear({group.execution_id}, outcome)
             await self._follow(outcome)
         except StoreAway:
             self.feed(group.deliveries)
@@ -225,6 +228,12 @@ class Dispatcher:
             self._on_freed(outcome.freed)
         for group in outcome.poisoned:
             await self._poisoned(group)
+
+    def _clear(self, ids: set[UUID], outcome: Outcome) -> None:
+        """What was stored is no suspect any more; it may only have been in a batch with one that failed."""
+        if self._failures:
+            for execution_id in ids - {group.execution_id for group in outcome.poisoned}:
+                self._failures.pop(execution_id, None)
 
     async def _poisoned(self, group: Group) -> None:
         self._failures[group.execution_id] += 1

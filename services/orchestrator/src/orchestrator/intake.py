@@ -20,7 +20,7 @@ from orchestrator.deliveries import Delivery
 from orchestrator.dispatcher import Dispatcher
 from orchestrator.notes import NOTES, Notes
 from orchestrator.paces import CLAIM_IDLE_MS
-from orchestrator.ports import Bus, StoreAway
+from orchestrator.ports import Bus, DataRefused, StoreAway
 from orchestrator.storage.administration import DeadLetters
 
 log = structlog.get_logger()
@@ -105,7 +105,14 @@ class Intake:
             await self._patiently(lambda c=command, e=entry: self._administration.handle(c, e))  # type: ignore[misc]
 
     async def _note(self, notes: Sequence[tuple[Any, Entry]]) -> None:
-        self._dispatcher.feed(await self._notes.handle(notes))
+        try:
+            self._dispatcher.feed(await self._notes.handle(notes))
+        except DataRefused as refused:
+            if len(notes) == 1:
+                await self._set_aside(notes[0][1], str(refused))
+                return
+            for each in notes:
+                await self._note([each])
 
     async def _set_aside(self, entry: Entry, reason: str) -> None:
         log.error(

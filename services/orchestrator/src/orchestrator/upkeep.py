@@ -32,6 +32,9 @@ from orchestrator.windows import QueueWindows
 
 log = structlog.get_logger()
 
+QUIET_S = 30.0
+"""A lease: nothing is declared dead before everybody had so much time to speak."""
+
 SETTLE_S = 5.0
 """After a loss of Redis, one refresh interval passes before tasks are published again: live owners claim theirs."""
 
@@ -74,7 +77,8 @@ class Upkeep:
         self._housekeeping = housekeeping
         self._bus = bus
         self._membership = Membership(link, instance)
-        self._database_back_at = 0.0
+        self._heard_since = time.monotonic()
+        """Since when PostgreSQL and Redis are both there, as far as this replica knows."""
         self._freed: set[UUID] = set()
         self._waiting: frozenset[UUID] = frozenset()
         self._freed_signal = asyncio.Event()
@@ -88,7 +92,11 @@ class Upkeep:
                 ("generation", TICK_S, self._notice_losses),
                 ("timers", TICK_S, self._fire_timers),
                 ("refill", REFILL_S, self._refill),
-                ("sweep", SWEEP_S, self._sweep),
+                # Each by itself: one that fails must not keep the others from their work.
+                ("owed", SWEEP_S, self._publish_owed),
+                ("overdue", SWEEP_S, self._look_after_overdue),
+                ("children", SWEEP_S, self._mend_children),
+                ("waiting", SWEEP_S, self._look_for_waiting),
                 ("clock", CLOCK_S, self._synchronise),
                 ("gauges", GAUGES_S, self._housekeeping.count),
                 ("lengths", SWEEP_S, self._housekeeping.measure_streams),
@@ -123,10 +131,10 @@ class Upkeep:
     async def _report_database(self) -> None:
         try:
             await self._pool.fetchval("SELECT 1", timeout=2)
+            await say_database_is_reachable(self._link)
         except Exception:
-            self._database_back_at = time.monotonic()
+            self._heard_since = time.monotonic()
             raise
-        await say_database_is_reachable(self._link)
         if self._committing.unpaid_deletions:
             await self._committing.delete_paid()
 
@@ -160,13 +168,19 @@ class Upkeep:
         if self._windows.backlogs or self._windows.is_busy:
             await self._sweeps.refill()
 
-    async def _sweep(self) -> None:
+    async def _publish_owed(self) -> None:
         await self._sweeps.publish_owed()
-        self._windows.held_back |= set(await self._store.ready_queues())
-        # After an outage of PostgreSQL nothing is declared dead before everybody had time to speak.
-        if time.monotonic() - self._database_back_at > 30:
+
+    async def _look_after_overdue(self) -> None:
+        # After an outage, of all orchestrators too, heartbeats and results are still waiting to be read.
+        if time.monotonic() - self._heard_since > QUIET_S:
             self._dispatcher.feed(await self._sweeps.look_after_overdue())
+
+    async def _mend_children(self) -> None:
         self._dispatcher.feed(await self._sweeps.mend_children())
+
+    async def _look_for_waiting(self) -> None:
+        self._windows.held_back |= set(await self._store.ready_queues())
         self._waiting = frozenset(await self._limits.waiting())
         if self._waiting:
             self.on_freed(set(self._waiting))

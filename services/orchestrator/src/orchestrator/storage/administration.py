@@ -91,9 +91,9 @@ class PostgresAdministration:
             "createdAt": row["created_at"].isoformat(),
         }
 
-    async def create_api_key(self, command: CreateApiKey) -> None:
+    async def create_api_key(self, command: CreateApiKey) -> bool:
         async with translated():
-            await self._pool.execute(
+            known = await self._pool.fetchval(
                 QUERIES["create_api_key"],
                 command.key_id,
                 command.organization_id,
@@ -102,6 +102,7 @@ class PostgresAdministration:
                 list(command.scopes),
                 command.expires_at_ms,
             )
+        return bool(known)
 
     async def redrive(self, command: RedriveDeadLetter) -> Outgoing | None:
         async with translated():

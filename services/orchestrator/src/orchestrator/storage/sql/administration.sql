@@ -28,9 +28,15 @@ RETURNING created_at;
 SELECT name, created_at FROM workflow.organizations WHERE id = $1;
 
 -- name: create_api_key
-INSERT INTO workflow.api_keys (id, organization_id, hash, name, scopes, expires_at)
-VALUES ($1, $2, decode($3, 'hex'), $4, $5, to_timestamp($6::bigint / 1000.0))
-ON CONFLICT (id) DO NOTHING;
+-- Whether there is such an organisation; made only then.
+WITH owner AS (
+    SELECT id FROM workflow.organizations WHERE id = $2
+), made AS (
+    INSERT INTO workflow.api_keys (id, organization_id, hash, name, scopes, expires_at)
+    SELECT $1, owner.id, decode($3, 'hex'), $4, $5, to_timestamp($6::bigint / 1000.0) FROM owner
+    ON CONFLICT (id) DO NOTHING
+)
+SELECT EXISTS (SELECT FROM owner);
 
 -- name: set_aside
 INSERT INTO workflow.dead_letters (id, organization_id, execution_id, stream, reason, detail, entry)
