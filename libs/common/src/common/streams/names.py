@@ -21,6 +21,9 @@ EXECUTOR_GROUP: Final = "executor"
 FIELD: Final = b"m"
 """Every entry has one field: the encoded message."""
 
+REPLIES: Final = "kwe:replies:"
+"""What the names of all reply streams begin with."""
+
 
 def commands(partition: int) -> str:
     return f"kwe:commands:{{p{partition}}}"
@@ -44,7 +47,7 @@ def cancel_channel(queue: str) -> str:
 
 
 def replies(instance: str) -> str:
-    return f"kwe:replies:{{r:{instance}}}"
+    return f"{REPLIES}{{r:{instance}}}"
 
 
 @lru_cache(maxsize=4096)

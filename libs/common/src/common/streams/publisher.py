@@ -8,12 +8,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from redis.exceptions import ResponseError
 
 from common.streams.connection import Command, Link
-from common.streams.names import FIELD
+from common.streams.names import FIELD, REPLIES
+
+REPLIES_TTL_MS: Final = 60_000
+"""How long answers wait for a reader that has not been heard of since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class Publisher:
     ) -> None:
         entries = [entry for group, _, _ in queue for entry in group]
         commands = [command for _, group, _ in queue for command in group]
-        replies = await self._link.pipeline([*map(_add, entries), *commands])
+        replies = await self._link.pipeline([*map(_add, entries), *_let_expire(entries), *commands])
         for reply in replies:
             if isinstance(reply, ResponseError):
                 raise reply
@@ -82,6 +85,12 @@ def _add(entry: Outgoing) -> Command:
     if entry.maxlen:
         return (b"XADD", entry.stream, b"MAXLEN", b"~", entry.maxlen, b"*", FIELD, entry.raw)
     return (b"XADD", entry.stream, b"*", FIELD, entry.raw)
+
+
+def _let_expire(entries: Sequence[Outgoing]) -> list[Command]:
+    """Whoever reads a reply stream keeps it alive; answers to a process that is gone would make one that stays."""
+    streams = {entry.stream for entry in entries if entry.stream.startswith(REPLIES)}
+    return [(b"PEXPIRE", stream, REPLIES_TTL_MS, b"NX") for stream in streams]
 
 
 def _resolve(

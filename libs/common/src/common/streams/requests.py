@@ -18,11 +18,10 @@ from common.errors import OutcomeUnknown, Unavailable
 from common.lifecycle import background
 from common.streams import names
 from common.streams.connection import REDIS_ERRORS, Link, NeverConnected
-from common.streams.publisher import Outgoing, Publisher
+from common.streams.publisher import REPLIES_TTL_MS, Outgoing, Publisher
 
 log = structlog.get_logger()
 
-REPLY_STREAM_TTL_MS = 60_000
 BLOCK_MS = 5_000
 
 
@@ -88,7 +87,7 @@ class Requester:
             b"XREAD", b"COUNT", 500, b"BLOCK", BLOCK_MS, b"STREAMS", self.stream, self._last_id
         )
         if not reply:
-            await self._reader.call(b"PEXPIRE", self.stream, REPLY_STREAM_TTL_MS)
+            await self._reader.call(b"PEXPIRE", self.stream, REPLIES_TTL_MS)
             return
         entries: list[Any] = reply[0][1]
         self._last_id = entries[-1][0]
@@ -98,7 +97,7 @@ class Requester:
         await self._reader.pipeline(
             [
                 (b"XTRIM", self.stream, b"MINID", self._last_id),
-                (b"PEXPIRE", self.stream, REPLY_STREAM_TTL_MS),
+                (b"PEXPIRE", self.stream, REPLIES_TTL_MS),
             ]
         )
 
