@@ -97,22 +97,19 @@ async def test_an_output_that_postgresql_refuses_faults_its_execution_and_no_oth
         await engine.until(told, "the fault in the public feed")
 
 
-async def test_a_start_whose_first_turn_cannot_be_stored_is_refused(engine: Any) -> None:
-    workflow = await engine.register("nul", [{"a": {"set": {"n": 1}}}])
+async def test_a_start_that_cannot_be_stored_is_refused_and_its_neighbours_are_not(
+    engine: Any, call: Call
+) -> None:
+    workflow = await engine.register("quick", [{"a": call("echo", n=1)}])
+    bad = engine.start_of(workflow, labels={"of": "a\x00b"})
+    refused, *accepted = await asyncio.gather(
+        *[engine.ask_start(each) for each in (bad, *[engine.start_of(workflow) for _ in range(5)])]
+    )
 
-    reply = await engine.ask_start(engine.start_of(workflow, {"text": "a\x00b"}))
-
-    assert (reply.status, reply.code) == (422, "cannot_be_stored")
-    assert await engine.pool.fetchval("SELECT count(*) FROM workflow.workflow_executions") == 0
-
-
-async def test_an_expression_whose_value_cannot_be_stored_faults_its_task(engine: Any) -> None:
-    workflow = await engine.register("nul", [{"a": {"set": {"text": "${ [0] | implode }"}}}])
-
-    error = await engine.outcome(await engine.start(workflow), status="faulted")
-
-    assert error["instance"] == "/do/0/a"
-    assert await engine.pool.fetchval("SELECT count(*) FROM workflow.dead_letters") == 0
+    assert (refused.status, refused.code) == (422, "cannot_be_stored")
+    assert [reply.status for reply in accepted] == [202] * 5
+    assert await engine.pool.fetchval("SELECT count(*) FROM workflow.workflow_executions") == 5
+    assert await engine.pool.fetchval("SELECT reason FROM workflow.dead_letters") == "poisoned"
 
 
 async def test_many_turns_in_one_execution_are_bounded_and_go_on(engine: Any, call: Call) -> None:

@@ -295,7 +295,13 @@ class Desk:
 
     async def balanced(self, ids: list[str], *, effects_max: int = 1) -> None:
         """All of them completed once, with every event public, and nothing is left over of them or of anything."""
-        assert await self.finished(ids) == {"completed": len(ids)}
+        await self.finished(ids)
+        others = await self.fetch(
+            "SELECT id, status, error FROM workflow.workflow_executions "
+            "WHERE id = ANY ($1::uuid[]) AND status <> 'completed'",
+            ids,
+        )
+        assert not others, f"{len(others)} of {len(ids)} did not complete: {others[:3]}"
         children = await self.fetch(
             "SELECT id::text FROM workflow.workflow_executions WHERE parent_id = ANY ($1::uuid[])",
             ids,
