@@ -49,12 +49,27 @@ LIMIT $3;
 
 -- name: take_ready
 -- Room in a queue's window, shared round-robin among organisations: first everybody's oldest task, then their second.
-WITH turn AS (
-    SELECT execution_id, key,
-           row_number() OVER (PARTITION BY organization_id ORDER BY opened_at, execution_id, key) AS place
-    FROM workflow.waits
-    WHERE queue = $1 AND published = false
-    ORDER BY place, opened_at
+-- The cost follows the room and the number of organisations, never the number of tasks that wait: organisations are
+-- found by skipping from one to the next in the index `waits_ready`, and only the oldest tasks of each are looked at.
+WITH RECURSIVE tenant AS (
+    (SELECT organization_id AS id FROM workflow.waits
+     WHERE queue = $1 AND published = false ORDER BY organization_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT organization_id FROM workflow.waits
+            WHERE queue = $1 AND published = false AND organization_id > tenant.id ORDER BY organization_id LIMIT 1)
+    FROM tenant WHERE tenant.id IS NOT NULL
+), turn AS (
+    SELECT oldest.execution_id, oldest.key, oldest.place
+    FROM tenant CROSS JOIN LATERAL (
+        SELECT ready.*, row_number() OVER (ORDER BY opened_at, execution_id, key) AS place
+        FROM (
+            SELECT execution_id, key, opened_at FROM workflow.waits
+            WHERE queue = $1 AND published = false AND organization_id = tenant.id
+            ORDER BY opened_at, execution_id, key
+            LIMIT $2
+        ) AS ready
+    ) AS oldest
+    ORDER BY oldest.place, oldest.opened_at
     LIMIT $2
 ), chosen AS (
     SELECT wait.execution_id, wait.key
