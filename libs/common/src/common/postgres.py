@@ -186,6 +186,8 @@ def is_retryable(error: BaseException) -> bool:
             return state in _RETRYABLE_STATES or state.startswith(_RETRYABLE_CLASSES)
         case asyncpg.InterfaceError():
             return not any(words in str(error) for words in _MISUSE)
+        case asyncpg.InternalClientError():  # a connection that was cut in the middle of an operation
+            return True
         case OSError():  # `TimeoutError` is one
             return True
         case _:

@@ -36,6 +36,14 @@ Connection = Any
 
 Row = asyncpg.Record
 
+CONNECTION_ERRORS: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
+"""The internal one is what a connection says that was cut in the middle of an operation."""
+
 FRESH_MS: Final = 30_000
 AVOID_SECONDS: Final = 0.5
 ACQUIRE_SECONDS: Final = 3.0
@@ -75,7 +83,7 @@ class Server:
             raise Unavailable(
                 "PostgreSQL took too long for this request.", code="database_timeout"
             ) from error
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except CONNECTION_ERRORS as error:
             raise await self._translated(error) from error
         finally:
             await self._pool.release(connection)
@@ -91,7 +99,7 @@ class Server:
                     "Every connection to PostgreSQL is in use. Nothing was done.", code="saturated"
                 ) from error
             raise await self._translated(error) from error
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except CONNECTION_ERRORS as error:
             raise await self._translated(error) from error
 
     async def _translated(self, error: Exception) -> Exception:
