@@ -139,11 +139,15 @@ class ProtocolStack:
             "TASK_LEASE": "3s",
             "REFRESH_INTERVAL": "500ms",
             "LOG_LEVEL": "info",
-            # Apart from others on this machine, who might take the port of a process that was killed.
+            # Apart from others on this machine, who might take the port of a process that was killed; so below.
             "PORT": str(free_port(PORTS_FIRST)),
             "METRICS_PORT": str(PORTS_FIRST + 100),
             **self.settings,
         }
+        for number, server in enumerate(("postgres", "valkey")):
+            folder = self.folder / "kwe" / server
+            folder.mkdir(parents=True)
+            (folder / "port").write_text(str(free_port(PORTS_FIRST + 200 + 100 * number)))
         replicas = {"orchestrator": 2, "executor": 2, "knowledge": 0}
         self.local = LocalStack(self.folder / "kwe", variables, replicas=replicas)
         self.run(self.local.__aenter__())
