@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
+
+from common.contracts.tasks import TaskRequested, TaskSucceeded
+from orchestrator.deliveries import Delivery
 
 Call = Callable[..., dict[str, Any]]
 
@@ -72,3 +76,39 @@ async def test_draining_under_load_loses_nothing(build_engine: Any, call: Call) 
         events |= {f"{id}/{n}" for n in range(1, len(history) + 1)}
     assert events <= await engine.feed()
     assert set(engine.functions.runs.values()) == {1}
+
+
+async def test_a_replica_that_remembers_an_older_state_drops_no_message(
+    build_engine: Any, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it remembers says that the message is about nothing that is open; only PostgreSQL knows better."""
+    engine = build_engine
+    monkeypatch.setenv("INSTANCE", "first")
+    async with engine.orchestrator() as first:
+        monkeypatch.setenv("INSTANCE", "second")
+        async with engine.orchestrator() as second:
+            steps = [{name: call("wait", gate="never")} for name in "abc"]
+            id = await engine.start(await engine.register("three", steps))
+            for replica, name in ((first, "a"), (second, "b"), (first, "c")):
+                replica.dispatcher.feed([Delivery(await result_of(engine, id, name))])
+
+            assert await engine.outcome(id) == {"from": "c"}
+
+
+async def result_of(engine: Any, id: UUID, name: str) -> TaskSucceeded:
+    async def open_task() -> TaskRequested | None:
+        for wait in await engine.waits(id, "task"):
+            task = TaskRequested.model_validate_json(wait["body"])
+            if task.name == name:
+                return task
+        return None
+
+    task = await engine.until(open_task, f"task {name} to be open")
+    return TaskSucceeded(
+        organization_id=task.organization_id,
+        execution_id=id,
+        key=task.key,
+        task_id=task.task_id,
+        attempt=task.attempt,
+        output={"from": name},
+    )
