@@ -11,6 +11,8 @@ STAMP := .venv/.synced
 MANIFESTS := pyproject.toml uv.lock $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
 SOURCES := $(wildcard libs/*/src services/*/src)
 TESTS ?= tests
+# Tests wait more than they compute: two workers keep two cores busy.
+WORKERS ?= 2
 
 # A question may contain a dollar sign: hand it on as it was typed.
 ifdef QUESTION
@@ -55,7 +57,7 @@ imports: setup ## Who may import whom
 	@$(RUN)/lint-imports
 
 test: setup ## All tests, on real PostgreSQL and Valkey (TESTS=tests/unit for some of them)
-	@$(RUN)/pytest $(TESTS)
+	@$(RUN)/pytest -n $(WORKERS) --dist loadgroup $(TESTS)
 
 chaos: setup ## Kill, flush and restart things at random moments while work is going on
 	@KWE_CHAOS_SECONDS=$${KWE_CHAOS_SECONDS:-120} $(RUN)/pytest tests/chaos -v -s

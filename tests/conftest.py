@@ -249,3 +249,15 @@ def _valkey_container() -> Iterator[ValkeyServer]:
     with container:
         host, port = container.get_container_host_ip(), container.get_exposed_port(6379)
         yield ValkeyContainerServer(f"redis://{host}:{port}/0")
+
+
+STACKS = ("tests/e2e", "tests/chaos", "tests/integration/protocol", "tests/integration/observability")
+"""Folders whose tests share running services: they stay in one worker."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say what belongs together when several workers share the tests: a folder with a stack, else a file."""
+    for item in items:
+        place = item.path.relative_to(item.config.rootpath).as_posix()
+        group = next((folder for folder in STACKS if place.startswith(folder)), place)
+        item.add_marker(pytest.mark.xdist_group(name=group))
