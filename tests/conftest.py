@@ -38,6 +38,7 @@ import asyncpg
 import pytest
 from redis import Redis
 
+from common import telemetry
 from embedded import EmbeddedPostgres, EmbeddedValkey
 from embedded.folder import FolderLock
 
@@ -251,7 +252,18 @@ def _valkey_container() -> Iterator[ValkeyServer]:
         yield ValkeyContainerServer(f"redis://{host}:{port}/0")
 
 
-STACKS = ("tests/e2e", "tests/chaos", "tests/integration/protocol", "tests/integration/observability")
+@pytest.fixture(autouse=True)
+def outside_any_trace() -> None:
+    """Each test begins outside any trace, whatever an earlier one left in the context of this thread."""
+    telemetry._current.set("")
+
+
+STACKS = (
+    "tests/e2e",
+    "tests/chaos",
+    "tests/integration/protocol",
+    "tests/integration/observability",
+)
 """Folders whose tests share running services: they stay in one worker."""
 
 

@@ -52,5 +52,5 @@ class Watchdog:
             seen_still_s = seen_still_s + 1.0 if stands_still else 0.0
             if seen_still_s >= self._standstill_s:
                 sys.stderr.write("orchestrator: the event loop stands still; ending the process\n")
-                faulthandler.dump_traceback(file=sys.stderr, all_threads=False)
+                faulthandler.dump_traceback(file=sys.stderr, all_threads=True)
                 os._exit(EXIT_STANDSTILL)
