@@ -139,6 +139,7 @@ class ProtocolStack:
             "TASK_LEASE": "3s",
             "REFRESH_INTERVAL": "500ms",
             "LOG_LEVEL": "info",
+            "REPLY_TIMEOUT": "2s",
             # Apart from others on this machine, who might take the port of a process that was killed; so below.
             "PORT": str(free_port(PORTS_FIRST)),
             "METRICS_PORT": str(PORTS_FIRST + 100),

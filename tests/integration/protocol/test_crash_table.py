@@ -60,7 +60,7 @@ async def test_a_request_repeated_after_a_commit_without_reply_gives_the_same_ex
 
     # The gateway waits for the reply, then finds the key in PostgreSQL by itself.
     assert status == 202, body
-    assert time.monotonic() - began > 4
+    assert time.monotonic() - began > 1.5
     (stopped,) = desk.stopped()
     again = await desk.start("proof/one", key="unanswered")
     assert again == body["id"]
