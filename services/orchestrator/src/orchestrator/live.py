@@ -20,6 +20,12 @@ from workflow.core.state import State, new_state
 LIVE_MAX = 4_000
 """Executions kept, at some ten kilobytes each. More would make the collector's rare full rounds noticeable."""
 
+WEIGHT_MAX = 8 * 2**20
+"""Bytes of their larger values, as JSON: in memory they take ten times as much and more."""
+
+WEIGHT_EACH_MAX = 2**20
+"""One that is heavier is let go of, and comes back without the values it does not need."""
+
 
 class LiveExecutions:
     def __init__(self, store: Store, definitions: Definitions, *, capacity: int = LIVE_MAX) -> None:
@@ -27,6 +33,20 @@ class LiveExecutions:
         self._definitions = definitions
         self._capacity = capacity
         self._live: OrderedDict[UUID, Live] = OrderedDict()
+        self._weights: dict[UUID, int] = {}
+        self._weight = 0
+        self._lent: set[UUID] = set()
+        """Executions in a batch that is under way: they are not to be taken apart."""
+
+    @property
+    def kept(self) -> int:
+        """How many executions are in memory."""
+        return len(self._live)
+
+    @property
+    def weight(self) -> int:
+        """Bytes of their larger values."""
+        return self._weight
 
     async def attach(self, groups: Sequence[Group]) -> None:
         """Give every group its execution; those that are finished or unknown stay without one."""
@@ -36,6 +56,8 @@ class LiveExecutions:
             group.is_remembered = group.live is not None
             if group.live is None:
                 missing.append(group)
+            else:
+                self._lent.add(group.execution_id)
         if not missing:
             return
         loaded = await self._store.load([group.execution_id for group in missing])
@@ -65,23 +87,43 @@ class LiveExecutions:
     def keep(self, groups: Iterable[Group]) -> None:
         """Remember the executions of a committed batch at their new versions; let go of finished ones."""
         for group in groups:
+            self._lent.discard(group.execution_id)
             live, result = group.live, group.result
             if live is None or result is None:
                 continue
-            if live.state.phase.is_final:
-                self._live.pop(group.execution_id, None)
-                continue
             if result.changed:
                 live.version = result.sequence_to
-            if live.version > 0:
-                self._live[group.execution_id] = live
-                self._live.move_to_end(group.execution_id)
-        while len(self._live) > self._capacity:
-            self._live.popitem(last=False)
+            self.forget([group.execution_id])
+            if live.state.phase.is_final or live.state.weight > WEIGHT_EACH_MAX:
+                live.state.discard()
+            elif live.version > 0:
+                self._hold(group.execution_id, live)
+        self._shrink()
+
+    def _shrink(self) -> None:
+        if not self._is_full():
+            return
+        idle = (each for each in list(self._live) if each not in self._lent)
+        while self._is_full():
+            oldest = next(idle, None)
+            if oldest is None:
+                return
+            self._let_go(oldest).state.discard()
+
+    def _is_full(self) -> bool:
+        return len(self._live) > self._capacity or self._weight > WEIGHT_MAX
 
     def forget(self, ids: Iterable[UUID]) -> None:
         for execution_id in ids:
-            self._live.pop(execution_id, None)
+            self._lent.discard(execution_id)
+            if execution_id in self._live:
+                self._let_go(execution_id)
 
-    def clear(self) -> None:
-        self._live.clear()
+    def _hold(self, execution_id: UUID, live: Live) -> None:
+        self._live[execution_id] = live
+        self._weights[execution_id] = live.state.weight
+        self._weight += live.state.weight
+
+    def _let_go(self, execution_id: UUID) -> Live:
+        self._weight -= self._weights.pop(execution_id)
+        return self._live.pop(execution_id)

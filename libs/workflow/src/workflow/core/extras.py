@@ -42,10 +42,13 @@ class Packer:
                 return [orjson.Fragment(raw)]
             reference = self._state.keep(value)
             self.stored.append(StoredValue(reference.id, raw))
+        if value.is_loaded:
+            self._state.weight += reference.size
         return [reference.id, reference.size]
 
     def named(self, name: str, raw: bytes) -> None:
         """Store under an id that follows from `name`."""
+        self._state.weight += len(raw)
         self.stored.append(StoredValue(self.id_of(name), raw))
 
     def id_of(self, name: str) -> str:

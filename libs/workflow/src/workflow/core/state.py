@@ -67,7 +67,7 @@ class Frame:
         "started_at",
         "step",
         "task_id",
-        "thread",
+        "thread_above",
         "value",
     )
 
@@ -96,8 +96,8 @@ class Frame:
         """Its part of the snapshot; forgotten whenever the frame changes."""
 
         # What follows is derived from the tree, and not stored.
-        self.thread: Frame = self
-        """The frame that holds `$context`: the workflow, or the branch of a fork."""
+        self.thread_above: Frame | None = None
+        """The frame that holds `$context` for this one; none if it does that itself."""
         self.path = ""
         """The task's reference: JSON pointer with iterations."""
         self.depth = 0
@@ -107,6 +107,11 @@ class Frame:
         """The earliest instant at which a timeout on it or around it strikes."""
         self.task_id = ""
         """Computed when first needed."""
+
+    @property
+    def thread(self) -> Frame:
+        """The frame that holds `$context`: the workflow, or the branch of a fork."""
+        return self if self.thread_above is None else self.thread_above
 
     def __repr__(self) -> str:
         return f"Frame({self.id}, {self.path or '/'}, {self.step.name})"
@@ -140,6 +145,7 @@ class State:
         "started_at",
         "suspended_key",
         "task_waits",
+        "weight",
     )
 
     def __init__(self, facts: Facts) -> None:
@@ -163,10 +169,20 @@ class State:
         self.suspended_key: str | None = None
         self.task_waits = 0
         """How many open waits are for executors."""
+        self.weight = 0
+        """About how many bytes of stored values were in memory so far. Not part of the snapshot: a host that keeps states
+        lets go of heavy ones, and a state that is loaded again holds no value but those that it asks for."""
 
     def next_number(self) -> int:
         self.counter += 1
         return self.counter
+
+    def discard(self) -> None:
+        """Free its memory at once. Frames refer to one another in circles, which the collector sees only much later."""
+        for frame in self.frames.values():
+            frame.children = {}
+        self.frames, self.loose, self.agenda = {}, {}, []
+        self.root = self.input = None
 
     def value_id(self) -> str:
         """The id of the next value to be stored: the same whenever the same turn is decided again."""

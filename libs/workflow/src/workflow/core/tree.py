@@ -16,7 +16,7 @@ def attach(frame: Frame) -> None:
         frame.deadline = frame.due_at
         return
     parent.children[frame.id] = frame
-    frame.thread = frame if parent.node.kind is Kind.FORK else parent.thread
+    frame.thread_above = None if parent.node.kind is Kind.FORK else parent.thread
     frame.depth = parent.depth + 1
     frame.path = _path(frame, parent)
     extra = parent.extra

@@ -98,6 +98,7 @@ class Turn:
         for value in self._waiting_for:
             if value.reference is not None and not value.is_loaded:
                 value.load(loaded[value.reference.id])
+                self._state.weight += len(value.raw)
         self._waiting_for = ()
 
     def supply_evaluation(self, outcome: EvaluationResult | EvaluationFailure) -> None:
