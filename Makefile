@@ -11,8 +11,8 @@ STAMP := .venv/.synced
 MANIFESTS := pyproject.toml uv.lock $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
 SOURCES := $(wildcard libs/*/src services/*/src)
 TESTS ?= tests
-# Tests wait more than they compute: two workers keep two cores busy.
-WORKERS ?= 2
+# Workers of pytest-xdist; 0 runs the tests in one process, which also shows what they leave behind for one another.
+WORKERS ?= 0
 
 # A question may contain a dollar sign: hand it on as it was typed.
 ifdef QUESTION
