@@ -90,10 +90,9 @@ class Source:
     ) -> Definition | None:
         return self._definitions.get(workflow_id)
 
-    async def by_semver(
-        self, _organization: UUID, workflow_id: str, _semver: str | None
-    ) -> Definition | None:
-        return self._definitions.get(workflow_id)
+    async def number_of(self, _organization: UUID, workflow_id: str, _semver: str) -> int | None:
+        found = self._definitions.get(workflow_id)
+        return None if found is None else found.version
 
 
 class NoLimits:

@@ -12,6 +12,11 @@ from workflow.core.plan import Plan
 PLANS_MAX = 1000
 """Plans kept in memory; a plan is some tens of kilobytes."""
 
+SIZE_MAX = 4 * 2**20
+"""Bytes of their documents; a plan takes some thirty times as many."""
+
+NUMBERS_MAX = 10_000
+
 LATEST = "latest"
 
 
@@ -23,6 +28,8 @@ class Definition:
     version: int
     semver: str
     plan: Plan
+    size: int = 0
+    """Bytes of the document."""
 
     @property
     def namespace(self) -> str:
@@ -40,10 +47,8 @@ class DefinitionSource(Protocol):
         self, organization_id: UUID, workflow_id: str, version: int
     ) -> Definition | None: ...
 
-    async def by_semver(
-        self, organization_id: UUID, workflow_id: str, semver: str | None
-    ) -> Definition | None:
-        """The version named, or the highest semver when None or `latest`."""
+    async def number_of(self, organization_id: UUID, workflow_id: str, semver: str) -> int | None:
+        """Registration number of the version named, or of the highest one for `latest`."""
         ...
 
 
@@ -52,49 +57,49 @@ class Definitions:
 
     def __init__(self, source: DefinitionSource) -> None:
         self._source = source
-        self._by_number: OrderedDict[tuple[UUID, str, int], Definition] = OrderedDict()
-        self._by_semver: OrderedDict[tuple[UUID, str, str], Definition] = OrderedDict()
+        self._plans: OrderedDict[tuple[UUID, str, int], Definition] = OrderedDict()
+        self._size = 0
+        self._numbers: OrderedDict[tuple[UUID, str, str], int] = OrderedDict()
 
     async def of_execution(
         self, organization_id: UUID, workflow_id: str, version: int
     ) -> Definition | None:
         key = (organization_id, workflow_id, version)
-        found = self._by_number.get(key)
-        if found is None:
-            found = await self._source.by_number(organization_id, workflow_id, version)
-            if found is not None:
-                self._keep(organization_id, found)
+        found = self._plans.get(key)
+        if found is not None:
+            self._plans.move_to_end(key)
+            return found
+        found = await self._source.by_number(organization_id, workflow_id, version)
+        if found is not None:
+            self._keep(key, found)
         return found
 
     async def to_start(
         self, organization_id: UUID, workflow_id: str, semver: str | None
     ) -> Definition | None:
-        wanted = semver or LATEST
-        found = self._by_semver.get((organization_id, workflow_id, wanted))
-        if found is None:
-            found = await self._source.by_semver(organization_id, workflow_id, wanted)
-            if found is not None:
-                self._keep(organization_id, found)
-                self._by_semver[organization_id, workflow_id, wanted] = found
-                _shorten(self._by_semver)
-        return found
+        key = (organization_id, workflow_id, semver or LATEST)
+        number = self._numbers.get(key)
+        if number is None:
+            number = await self._source.number_of(*key)
+            if number is None:
+                return None
+            self._numbers[key] = number
+            if len(self._numbers) > NUMBERS_MAX:
+                self._numbers.popitem(last=False)
+        return await self.of_execution(organization_id, workflow_id, number)
 
     def forget_latest(self) -> None:
         """Another replica may have registered a version; called every second or so."""
-        for key in [key for key in self._by_semver if key[2] == LATEST]:
-            del self._by_semver[key]
+        for key in [key for key in self._numbers if key[2] == LATEST]:
+            del self._numbers[key]
 
-    def _keep(self, organization_id: UUID, definition: Definition) -> None:
-        self._by_number[organization_id, definition.workflow_id, definition.version] = definition
-        _shorten(self._by_number)
-
-
-def _shorten(
-    cache: OrderedDict[tuple[UUID, str, int], Definition]
-    | OrderedDict[tuple[UUID, str, str], Definition],
-) -> None:
-    while len(cache) > PLANS_MAX:
-        cache.popitem(last=False)
+    def _keep(self, key: tuple[UUID, str, int], definition: Definition) -> None:
+        known = self._plans.pop(key, None)  # Two batches may have asked at once.
+        self._plans[key] = definition
+        self._size += definition.size - (known.size if known is not None else 0)
+        while len(self._plans) > PLANS_MAX or (self._size > SIZE_MAX and len(self._plans) > 1):
+            _, oldest = self._plans.popitem(last=False)
+            self._size -= oldest.size
 
 
 def semver_key(semver: str) -> tuple[object, ...]:

@@ -7,7 +7,7 @@ nothing: nothing is written then, and another replica may have opened what the m
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
@@ -21,7 +21,7 @@ LIVE_MAX = 4_000
 """Executions kept, at some ten kilobytes each. More would make the collector's rare full rounds noticeable."""
 
 WEIGHT_MAX = 8 * 2**20
-"""Bytes of their larger values, as JSON: in memory they take ten times as much and more."""
+"""Bytes of their larger values and of their definitions, as JSON: in memory they take ten times as much and more."""
 
 WEIGHT_EACH_MAX = 2**20
 """One that is heavier is let go of, and comes back without the values it does not need."""
@@ -35,6 +35,9 @@ class LiveExecutions:
         self._live: OrderedDict[UUID, Live] = OrderedDict()
         self._weights: dict[UUID, int] = {}
         self._weight = 0
+        self._users: Counter[int] = Counter()
+        """How many executions keep a definition in memory, by its identity."""
+
         self._lent: set[UUID] = set()
         """Executions in a batch that is under way: they are not to be taken apart."""
 
@@ -45,7 +48,7 @@ class LiveExecutions:
 
     @property
     def weight(self) -> int:
-        """Bytes of their larger values."""
+        """Bytes of their larger values and of their definitions."""
         return self._weight
 
     async def attach(self, groups: Sequence[Group]) -> None:
@@ -123,7 +126,15 @@ class LiveExecutions:
         self._live[execution_id] = live
         self._weights[execution_id] = live.state.weight
         self._weight += live.state.weight
+        self._users[id(live.definition)] += 1
+        if self._users[id(live.definition)] == 1:
+            self._weight += live.definition.size
 
     def _let_go(self, execution_id: UUID) -> Live:
+        live = self._live.pop(execution_id)
         self._weight -= self._weights.pop(execution_id)
-        return self._live.pop(execution_id)
+        self._users[id(live.definition)] -= 1
+        if self._users[id(live.definition)] == 0:
+            del self._users[id(live.definition)]
+            self._weight -= live.definition.size
+        return live

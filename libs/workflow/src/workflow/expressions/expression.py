@@ -18,6 +18,8 @@ from workflow.expressions.syntax import Node
 from workflow.expressions.tokens import Scan, tokenize
 
 _CACHED_MAX: Final = 4096
+CACHED_LENGTH_MAX: Final = 2048
+"""Longer texts are compiled each time, so that what is cached stays small whatever documents contain."""
 _STEPS_MAX: Final = 20_000
 """Elements that one evaluation may touch in this process; some tens of milliseconds at worst."""
 _NODE_STEPS_MAX: Final = 400_000
@@ -91,10 +93,14 @@ class Expression:
 
 def compile_expression(text: str) -> Expression:
     """Compile bare jq. Raises ExpressionSyntaxError. Cached."""
-    return _compiled(text)
+    return _cached(text) if len(text) <= CACHED_LENGTH_MAX else _compiled(text)
 
 
 @lru_cache(maxsize=_CACHED_MAX)
+def _cached(text: str) -> Expression:
+    return _compiled(text)
+
+
 def _compiled(text: str) -> Expression:
     scan = tokenize(text)
     try:

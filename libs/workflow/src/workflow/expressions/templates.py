@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 
 from workflow.expressions.errors import ExpressionSyntaxError
-from workflow.expressions.expression import Expression, compile_expression
+from workflow.expressions.expression import CACHED_LENGTH_MAX, Expression, compile_expression
 from workflow.expressions.frame import Scope
 from workflow.expressions.tokens import tokenize
 
@@ -137,9 +137,17 @@ class Embedded:
     """Where the string goes on."""
 
 
-@lru_cache(maxsize=_CACHED_MAX)
 def split(text: str) -> tuple[str | Embedded, ...]:
     """The string's literal pieces and its expressions, in order."""
+    return _split_before(text) if len(text) <= CACHED_LENGTH_MAX else _split(text)
+
+
+@lru_cache(maxsize=_CACHED_MAX)
+def _split_before(text: str) -> tuple[str | Embedded, ...]:
+    return _split(text)
+
+
+def _split(text: str) -> tuple[str | Embedded, ...]:
     pieces: list[str | Embedded] = []
     position = 0
     while (start := text.find(_OPEN, position)) >= 0:

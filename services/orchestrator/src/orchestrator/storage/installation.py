@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,10 @@ from workflow.core.plan import compile_plan
 from workflow.document import Functions, FunctionSpec
 
 QUERIES = load_queries("orchestrator.storage.sql", "installation.sql")
+
+
+LARGE_DOCUMENT = 16 * 1024
+"""Characters from which compiling takes a noticeable while: a megabyte takes seconds."""
 
 
 class DatabaseClock:
@@ -86,29 +91,26 @@ class PostgresDefinitions:
             )
         return await self._compile(row)
 
-    async def by_semver(
-        self, organization_id: UUID, workflow_id: str, semver: str | None
-    ) -> Definition | None:
-        if semver is None or semver == LATEST:
-            semver = await self._highest(organization_id, workflow_id)
-        async with translated():
-            row = await self._pool.fetchrow(
-                QUERIES["by_semver"], organization_id, workflow_id, semver
-            )
-        return await self._compile(row)
-
-    async def _highest(self, organization_id: UUID, workflow_id: str) -> str | None:
+    async def number_of(self, organization_id: UUID, workflow_id: str, semver: str) -> int | None:
         async with translated():
             rows = await self._pool.fetch(QUERIES["semvers"], organization_id, workflow_id)
-        return max((row["semver"] for row in rows), key=semver_key, default=None)
+        numbers = {row["semver"]: int(row["version"]) for row in rows}
+        if semver == LATEST:
+            semver = max(numbers, key=semver_key, default="")
+        return numbers.get(semver)
 
     async def _compile(self, row: asyncpg.Record | None) -> Definition | None:
         if row is None:
             return None
         # A function may have been declared by an executor since this process last looked.
         await self._functions.load(self._pool)
-        plan = compile_plan(orjson.loads(row["config"]), self._functions)
-        return Definition(row["id"], row["version"], row["semver"], plan)
+        config: str = row["config"]
+        if len(config) < LARGE_DOCUMENT:
+            plan = compile_plan(orjson.loads(config), self._functions)
+        else:
+            # Beside the event loop, which others wait for and the watchdog listens to.
+            plan = await asyncio.to_thread(compile_plan, orjson.loads(config), self._functions)
+        return Definition(row["id"], row["version"], row["semver"], plan, len(config))
 
 
 class PostgresLimits:

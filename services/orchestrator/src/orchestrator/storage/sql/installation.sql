@@ -12,10 +12,6 @@ SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint;
 SELECT id, version, semver, config FROM workflow.workflows
 WHERE organization_id = $1 AND id = $2 AND version = $3;
 
--- name: by_semver
-SELECT id, version, semver, config FROM workflow.workflows
-WHERE organization_id = $1 AND id = $2 AND semver = $3;
-
 -- name: semvers
 SELECT version, semver FROM workflow.workflows WHERE organization_id = $1 AND id = $2;
 
