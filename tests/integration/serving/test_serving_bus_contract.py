@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import pytest
@@ -244,6 +244,31 @@ async def test_a_settled_try_runs_again_in_another_generation(world: World) -> N
     again = await world.add(b"x")
     await reads(bus)
     assert await bus.claim([claim_on(again, generation="g2")]) == [Verdict.FRESH]
+
+
+async def test_a_remainder_of_an_earlier_generation_is_removed(world: World) -> None:
+    bus = world.bus("one")
+    await world.add(b"x")
+    claim = replace(claim_on(await read_one(bus), generation="g1"), is_stale=True)
+    assert await bus.claim([claim]) == [Verdict.DUPLICATE]
+    assert await world.value(claim) is None
+    assert await world.entries() == 0
+
+
+async def test_a_remainder_that_the_claim_names_is_taken_over(world: World) -> None:
+    """Its owner died after the entry that was published again had been dropped as a duplicate of it."""
+    dead, alive = world.bus("dead"), world.bus("alive")
+    await world.add(b"x")
+    abandoned = claim_on(await read_one(dead), generation="g1")
+    assert await dead.claim([abandoned]) == [Verdict.FRESH]
+    await world.add(b"x")
+    again = claim_on(await read_one(alive), generation="g2")
+    assert await alive.claim([again]) == [Verdict.DUPLICATE]
+
+    await world.pass_time(LEASE_MS + 50)
+    assert await read_one(alive) == abandoned.entry_id
+    assert await alive.claim([replace(abandoned, is_stale=True)]) == [Verdict.TAKEN_OVER]
+    assert await world.entries() == 1
 
 
 async def test_leaving_hands_back_what_is_unfinished_at_once(world: World) -> None:

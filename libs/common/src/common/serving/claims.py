@@ -26,6 +26,10 @@ class Claim:
     generation: str = ""
     """Of the Redis contents that the entry was published into; empty when its publisher named none."""
 
+    is_stale: bool = False
+    """The entry survived from before a loss, and what it stands for was published again. It counts only where the
+    claim names it: then the other one was dropped as its duplicate."""
+
 
 class Verdict(IntEnum):
     """What the claim says about an entry that was read. The numbers are the scripts' answers."""
@@ -65,13 +69,14 @@ def done(generation: str) -> str:
 
 def judge(current: str | None, wanted: Claim, consumer: str) -> Verdict:
     """What becomes of an entry, by the value of its claim."""
+    fresh = Verdict.DUPLICATE if wanted.is_stale else Verdict.FRESH
     if current is None:
-        return Verdict.FRESH
+        return fresh
     if current == CANCELLED:
         return Verdict.CANCELLED
     if current.startswith(_DONE):
         is_same_generation = current == done(wanted.generation)
-        return Verdict.DUPLICATE if is_same_generation else Verdict.FRESH
+        return Verdict.DUPLICATE if is_same_generation else fresh
     entry_id, _, owner = current.partition("|")
     if entry_id != wanted.entry_id:
         return Verdict.DUPLICATE

@@ -82,7 +82,7 @@ class RedisBus:
     async def claim(self, wanted: Sequence[Claim]) -> list[Verdict]:
         arguments: list[Argument] = [names.EXECUTOR_GROUP, self._consumer, self._claim_ttl_ms]
         for claim in wanted:
-            arguments += (claim.entry_id, claim.generation)
+            arguments += (claim.entry_id, claim.generation, int(claim.is_stale))
         answers = await self._run("claim", wanted, arguments)
         return [Verdict(answer) for answer in answers]
 

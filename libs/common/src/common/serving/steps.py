@@ -7,7 +7,7 @@ die. The loops in `queue` drive these functions, and so does the simulation.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
@@ -124,9 +124,9 @@ async def accept(
             # Redis may have lost the claim, but we know. Our own entry, read again, is simply still running.
             if already.claim.entry_id != delivery.id:
                 dropped.append(delivery.id)
-        elif await serving.generations.is_stale(serving.bus, job.claim.generation):
-            dropped.append(delivery.id)
         else:
+            if await serving.generations.is_stale(serving.bus, job.claim.generation):
+                job.claim = replace(job.claim, is_stale=True)
             jobs.append(job)
     if dropped:
         await serving.bus.drop(dropped)

@@ -1,12 +1,13 @@
 -- Decide about every entry of one read, take the claims of those that run, and remove those that do not.
--- KEYS: stream, one claim per entry.  ARGV: group, consumer, claim ttl (ms), then entry id and generation per entry.
+-- KEYS: stream, one claim per entry.  ARGV: group, consumer, claim ttl (ms), then entry id, generation and whether it
+-- is stale (1) per entry.
 -- Answers one verdict per entry; the numbers are those of claims.Verdict.
 local stream, group, consumer, ttl = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local verdicts, gone = {}, {}
 for i = 2, #KEYS do
-  local entry, generation = ARGV[2 * i], ARGV[2 * i + 1]
+  local entry, generation, stale = ARGV[3 * i - 2], ARGV[3 * i - 1], ARGV[3 * i]
   local current = redis.call('GET', KEYS[i])
-  local verdict = 0
+  local verdict = stale == '1' and 3 or 0
   if current == 'cancelled' then
     verdict = 4
   elseif current and string.sub(current, 1, 5) == 'done|' then
