@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import structlog
 from prometheus_client import Gauge
@@ -20,10 +20,14 @@ log = structlog.get_logger()
 
 ORPHAN_AGE_S = 60.0
 ORPHANS_MAX = 100
-MEMORY_SHARE_MAX = 0.7
-"""Above this share of Redis's memory the events feed is cut first: it is a convenience, everything else is work."""
+MEMORY_SHARE_MAX = 0.6
+"""Above this share of Redis's memory the events feeds are cut: they are a convenience, everything else is work. Well before
+gateways refuse starts: a loop without a pause writes tens of megabytes of events a second."""
 
-FEED_LENGTH_WHEN_FULL = 1_000
+FEEDS_SHARE = 0.2
+"""Of Redis's memory, what the feeds may keep of it then."""
+
+CUTS_MAX = 8
 
 
 class Housekeeping:
@@ -68,16 +72,41 @@ class Housekeeping:
                 metrics.STREAM_LAG.labels(stream=stream).set(length)
 
     async def trim_feeds(self) -> None:
-        """Cut the events feeds by age, and to the bone when Redis runs full."""
-        feeds = [names.events(each) for each in await self._store.organizations()]
-        if not feeds:
+        """Cut the events feeds by age."""
+        oldest_ms = int((time.time() - self._events_retention_s) * 1000)
+        feeds = await self._feeds()
+        if feeds:
+            await self._link.pipeline(
+                [(b"XTRIM", each, b"MINID", b"~", oldest_ms) for each in feeds]
+            )
+
+    async def relieve(self) -> None:
+        """Cut the largest feeds when Redis runs full."""
+        used, limit = await self._memory()
+        if limit == 0 or used <= MEMORY_SHARE_MAX * limit:
             return
-        if await self._is_full():
-            log.warning("events_feeds_cut", reason="Redis is short of memory", feeds=len(feeds))
-            await self._trim(feeds, b"MAXLEN", FEED_LENGTH_WHEN_FULL)
-        else:
-            oldest_ms = int((time.time() - self._events_retention_s) * 1000)
-            await self._trim(feeds, b"MINID", oldest_ms)
+        # Entries differ in size, and the newest ones are kept: cutting their number may take some rounds.
+        for _ in range(CUTS_MAX):
+            if not await self._cut(FEEDS_SHARE * limit):
+                return
+
+    async def _cut(self, room: float) -> bool:
+        """Cut the feeds that are larger than their share of `room`; whether there are any."""
+        sizes = await self._sizes()
+        share = fair_share(sizes.values(), room)
+        large = {feed: size for feed, size in sizes.items() if size > share}
+        if not large:
+            return False
+        log.warning("events_feeds_cut", reason="Redis is short of memory", feeds=len(large))
+        lengths = await self._link.pipeline([(b"XLEN", feed) for feed in large])
+        await self._link.pipeline(
+            [
+                (b"XTRIM", feed, b"MAXLEN", int(length * share / size))
+                for (feed, size), length in zip(large.items(), lengths, strict=True)
+                if not isinstance(length, ResponseError)
+            ]
+        )
+        return True
 
     async def tidy(self) -> None:
         """Forget what has expired, make room for the coming months."""
@@ -87,14 +116,37 @@ class Housekeeping:
             if dropped:
                 log.info("partitions_dropped", names=dropped)
 
-    async def _trim(self, feeds: Sequence[str], strategy: bytes, threshold: int) -> None:
-        await self._link.pipeline([(b"XTRIM", feed, strategy, b"~", threshold) for feed in feeds])
+    async def _feeds(self) -> list[str]:
+        return [names.events(each) for each in await self._store.organizations()]
 
-    async def _is_full(self) -> bool:
+    async def _sizes(self) -> dict[str, int]:
+        """How many bytes each feed takes. Every entry is looked at: one turn's is a hundred times as large as another's."""
+        feeds = await self._feeds()
+        if not feeds:
+            return {}
+        sizes = await self._link.pipeline(
+            [(b"MEMORY", b"USAGE", feed, b"SAMPLES", 0) for feed in feeds]
+        )
+        return {
+            feed: size for feed, size in zip(feeds, sizes, strict=True) if isinstance(size, int)
+        }
+
+    async def _memory(self) -> tuple[int, int]:
+        """Bytes that Redis uses, and may use; the latter 0 without a limit."""
         info = await self._link.call(b"INFO", b"memory")
         fields = dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
-        limit = int(fields.get("maxmemory", "0"))
-        return limit > 0 and int(fields["used_memory"]) > MEMORY_SHARE_MAX * limit
+        return int(fields["used_memory"]), int(fields.get("maxmemory", "0"))
+
+
+def fair_share(sizes: Iterable[int], room: float) -> float:
+    """How much each may keep so that all together fit: what small ones leave is for the others."""
+    ordered = sorted(sizes)
+    for position, size in enumerate(ordered):
+        share = room / (len(ordered) - position)
+        if size > share:
+            return share
+        room -= size
+    return float("inf")
 
 
 def _set_all(gauge: Gauge, label: str, values: dict[str, int]) -> None:

@@ -6,7 +6,7 @@ chosen for it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -35,6 +35,9 @@ OWED_AGE_S = 5.0
 
 CHILD_AGE_S = 5.0
 PAGE = 500
+
+EVENTS_AT_ONCE = 2_000
+"""About as many events are read and published at once; one turn may have more than a thousand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,14 @@ class Sweeps:
         notes = await self._store.owed(OWED_AGE_S, PAGE)
         if not notes:
             return 0
+        for portion in _portions(notes):
+            await self._publish(portion)
+            await self._store.settle([note.id for note in portion])
+        metrics.PUBLICATIONS_SWEPT.inc(len(notes))
+        log.info("publications_swept", count=len(notes))
+        return len(notes)
+
+    async def _publish(self, notes: Sequence[Note]) -> None:
         events = [each for note in notes for each in note.events]
         tasks = [each for note in notes for each in note.tasks]
         outgoing = self.as_events(await self._store.history_of(events)) if events else []
@@ -140,10 +151,6 @@ class Sweeps:
             outgoing += self.as_requests(await self._store.published_bodies(tasks))
         outgoing += [each for note in notes for each in note.direct]
         await self._bus.publish(outgoing, [mark for note in notes for mark in note.cancelled], [])
-        await self._store.settle([note.id for note in notes])
-        metrics.PUBLICATIONS_SWEPT.inc(len(notes))
-        log.info("publications_swept", count=len(notes))
-        return len(notes)
 
     async def refill(self) -> int:
         """Take up tasks that waited for room in their queue's window."""
@@ -253,3 +260,17 @@ class Sweeps:
                 )
             )
         return Delivery(TimerDue(wait.execution_id, wait.key))
+
+
+def _portions(notes: Sequence[Note]) -> Iterator[list[Note]]:
+    """The notes in groups of about `EVENTS_AT_ONCE` events."""
+    portion: list[Note] = []
+    count = 0
+    for note in notes:
+        portion.append(note)
+        count += sum(last - first + 1 for _, first, last in note.events)
+        if count >= EVENTS_AT_ONCE:
+            yield portion
+            portion, count = [], 0
+    if portion:
+        yield portion

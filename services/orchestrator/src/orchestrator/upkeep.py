@@ -101,6 +101,7 @@ class Upkeep:
                 ("gauges", GAUGES_S, self._housekeeping.count),
                 ("lengths", SWEEP_S, self._housekeeping.measure_streams),
                 ("feeds", TRIM_S, self._housekeeping.trim_feeds),
+                ("memory", TICK_S, self._housekeeping.relieve),
                 ("tidy", TIDY_S, self._housekeeping.tidy),
             ):
                 group.create_task(_regularly(name, pace_s, work), name=name)

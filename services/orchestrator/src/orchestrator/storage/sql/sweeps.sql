@@ -21,16 +21,23 @@ JOIN workflow.workflow_executions AS execution ON execution.id = owed.execution_
 ORDER BY history.execution_id, history.seq_from;
 
 -- name: recent_history
--- Turns of the last while, page by page, for publishing again after Redis was lost.
-SELECT history.execution_id, history.seq_from, history.events,
+-- Turns of the last while, page by page, for publishing again after Redis was lost. A page is bounded in bytes, too.
+SELECT page.execution_id, page.seq_from, page.events,
        execution.organization_id, execution.workflow_id, execution.workflow_version, execution.semver,
        execution.traceparent, execution.parent_id, execution.parent_key, execution.id
-FROM workflow.history AS history
-JOIN workflow.workflow_executions AS execution ON execution.id = history.execution_id
-WHERE history.at > now() - make_interval(secs => $1)
-  AND (history.execution_id, history.seq_from) > ($2, $3)
-ORDER BY history.execution_id, history.seq_from
-LIMIT $4;
+FROM (
+    SELECT found.*, sum(octet_length(events)) OVER (ORDER BY execution_id, seq_from) - octet_length(events) AS before
+    FROM (
+        SELECT execution_id, seq_from, events
+        FROM workflow.history
+        WHERE at > now() - make_interval(secs => $1) AND (execution_id, seq_from) > ($2, $3)
+        ORDER BY execution_id, seq_from
+        LIMIT $4
+    ) AS found
+) AS page
+JOIN workflow.workflow_executions AS execution ON execution.id = page.execution_id
+WHERE page.before < 1000000
+ORDER BY page.execution_id, page.seq_from;
 
 -- name: published_bodies
 -- The requests of these tasks, if they are still wanted.
