@@ -10,6 +10,7 @@ import pytest
 from common.contracts.executions import CancelExecution, StartExecution
 from common.ids import uuid7
 from common.security import Scope
+from common.streams.connection import Link
 
 START = "/v1/workflows/support/refunds/executions"
 
@@ -358,3 +359,69 @@ async def test_history_is_paged_by_sequence(gateway: Any, rows: Any, now_ms: int
         page = await answer.json()
     assert [item["sequence"] for item in page["items"]] == [6, 7, 8, 9]
     assert page["items"][0]["at"].endswith("Z")
+
+
+async def test_a_history_of_any_length_is_read_in_bounded_pieces(
+    gateway: Any, rows: Any, now_ms: int
+) -> None:
+    """A loop without a pause writes hundreds of thousands of events, more than a thousand a turn."""
+    id = await rows.execution(status="running")
+    turns, size = 26, 1000
+    for turn in range(turns):
+        first = turn * size + 1
+        events = [
+            {
+                "type": "task.created",
+                "at": now_ms,
+                "task": f"/do/0/a@{n}",
+                "taskId": str(id),
+                "name": "a",
+                "filler": "x" * 100,
+            }
+            for n in range(first, first + size)
+        ]
+        await rows.turn(id, first, *events)
+
+    async with gateway.client.get(f"/v1/executions/{id}/tasks") as answer:
+        body = await answer.json()
+        assert body["complete"] is False
+        assert 20_000 <= len(body["items"]) < turns * size
+
+    seen, after = 0, 0
+    while after is not None:
+        query = {"after": str(after), "limit": "2000"}
+        async with gateway.client.get(f"/v1/executions/{id}/history", params=query) as answer:
+            page = await answer.json()
+        assert [item["sequence"] for item in page["items"]] == [
+            *range(seen + 1, seen + 1 + len(page["items"]))
+        ]
+        assert len(page["items"]) <= 3000
+        seen, after = seen + len(page["items"]), page["nextAfter"]
+    assert seen == turns * size
+
+    async with gateway.client.get(f"/v1/executions/{id}/events") as stream, asyncio.timeout(30):
+        while await stream.content.readline() != f"id: {turns * size}\n".encode():
+            pass
+
+
+async def test_a_full_redis_stops_starts_and_nothing_else(
+    gateway: Any, rows: Any, owners: Any, redis_url: str, tools: Any
+) -> None:
+    id = await rows.execution()
+    link = Link(redis_url)
+    info = (await link.call(b"INFO", b"memory")).decode()
+    used = int(next(line for line in info.splitlines() if line.startswith("used_memory:"))[12:])
+    _, before = await link.call(b"CONFIG", b"GET", b"maxmemory")
+    await link.call(b"CONFIG", b"SET", b"maxmemory", int(used * 1.3))
+    try:
+
+        async def refused() -> bool:
+            async with gateway.client.post(START, json={}) as answer:
+                return bool((await answer.json()).get("code") == "saturated")
+
+        await tools.eventually(refused, "starts are refused")
+        async with gateway.client.post(f"/v1/executions/{id}/cancel") as answer:
+            assert answer.status == 202, await answer.text()
+    finally:
+        await link.call(b"CONFIG", b"SET", b"maxmemory", before)
+        await link.close()

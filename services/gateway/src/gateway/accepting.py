@@ -68,7 +68,7 @@ async def accept(
     """Returns once the execution is committed. Repeating with the same key is safe after anything else."""
     execution_id = uuid7()
     # Before anything is stored for it: a start that cannot be accepted now leaves nothing behind.
-    gateway.owners.require_orchestrator()
+    gateway.owners.require_room()
     raw_input = orjson.dumps(body.input, option=orjson.OPT_SORT_KEYS)
     request = StartExecution(
         organization_id=organization_id,

@@ -26,13 +26,13 @@ class Owners:
         self._partitions = partitions
         self._timeout_s = timeout_s
 
-    def require_orchestrator(self) -> None:
-        """Raise `Unavailable` when a command could not be committed now."""
-        self._upstream.require_orchestrator()
+    def require_room(self) -> None:
+        """Raise `Unavailable` when a start could not be accepted now."""
+        self._upstream.require_room()
 
     async def start(self, request: Request, execution_id: UUID) -> Reply:
         """Send a start. The reply may be a refusal; no answer raises `OutcomeUnknown`."""
-        self._upstream.require_orchestrator()
+        self._upstream.require_room()
         stream = names.commands(partition_of(execution_id, self._partitions))
         return await self._requester.ask(request, stream, timeout_s=self._timeout_s)
 

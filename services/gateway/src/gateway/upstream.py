@@ -47,6 +47,10 @@ class Upstream:
                     code="database_unavailable",
                     retry_after=1,
                 )
+
+    def require_room(self) -> None:
+        """Raise `Unavailable` when nothing new should be started."""
+        self.require_orchestrator()
         if self._full:
             raise Unavailable(
                 "Redis is nearly full; nothing new is started until running work has finished. Nothing was sent.",

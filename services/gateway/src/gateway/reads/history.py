@@ -22,6 +22,9 @@ WINDOW_FACTOR: Final = 8
 
 FIRST_EXECUTION: Final = UUID(int=0)
 
+BYTES_AT_ONCE: Final = 1_000_000
+"""About as much of a history is read at once; one turn of a loop may take half of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -80,12 +83,13 @@ async def read_subject(server: Server, organization_id: UUID, execution_id: UUID
 
 async def read_turns(
     connection: Connection, organization_id: UUID, execution_id: UUID, *, after: int, limit: int
-) -> list[Turn]:
-    """At most `limit` turns with events after the sequence `after`, in order."""
+) -> tuple[list[Turn], bool]:
+    """At most `limit` turns with events after the sequence `after`, in order; whether there may be more."""
     rows = await connection.fetch(
-        HISTORY["turns_after"], organization_id, execution_id, after, limit
+        HISTORY["turns_after"], organization_id, execution_id, after, limit, BYTES_AT_ONCE
     )
-    return [Turn(row["seq_from"], row["events"]) for row in rows]
+    more = bool(rows) and (rows[0]["found"] == limit or rows[0]["found"] > len(rows))
+    return [Turn(row["seq_from"], row["events"]) for row in rows], more
 
 
 async def read_feed(

@@ -17,7 +17,7 @@ from gateway.models.events import AfterSequence
 from gateway.models.executions import HistoryPage, HistoryQuery, TaskList
 from gateway.models.workflows import NoParameters
 from gateway.reads.database import Connection
-from gateway.reads.history import Subject, Turn, read_subject, read_turns
+from gateway.reads.history import Subject, read_subject, read_turns
 from gateway.reads.queries import EXECUTIONS, HISTORY
 from gateway.route import Answer, Call, Route
 from gateway.routes.answers import ABSENT, UNREADABLE, answers, ok
@@ -27,8 +27,10 @@ from gateway.sse.frames import EventStream, primer
 from gateway.timeline import instant, tasks_of
 from gateway.waiting import parse_waits
 
-TURNS_MAX: Final = 5000
-"""Turns that the list of tasks is derived from; an execution with more is followed by its events."""
+EVENTS_MAX: Final = 20_000
+"""About as many events the list of tasks is derived from; an execution with more is followed by its events."""
+
+TURNS_AT_ONCE: Final = 1000
 
 OUTPUTS_BYTES_MAX: Final = 1024 * 1024
 """Large outputs are shown with their tasks up to this much in all."""
@@ -41,7 +43,7 @@ async def history(call: Call) -> web.Response:
     query = call.query(HistoryQuery)
     server = call.gateway.database.server_for(execution_id)
     async with server.transaction(call.organization_id) as connection:
-        turns = await read_turns(
+        turns, more = await read_turns(
             connection, call.organization_id, execution_id, after=query.after, limit=query.limit
         )
     if not turns:
@@ -50,8 +52,8 @@ async def history(call: Call) -> web.Response:
     for turn in turns:
         items.extend(_public(number, event) for number, event in turn.events_after(query.after))
         if len(items) >= query.limit:
+            more = True
             break
-    more = len(turns) == query.limit or len(items) >= query.limit
     following = items[-1]["sequence"] if more and items else None
     return json_answer({"items": items, "nextAfter": following})
 
@@ -63,16 +65,28 @@ async def tasks(call: Call) -> web.Response:
     server = call.gateway.database.server_for(execution_id)
     async with server.transaction(organization_id) as connection:
         row = await connection.fetchrow(EXECUTIONS["get_execution"], organization_id, execution_id)
-        turns = await read_turns(
-            connection, organization_id, execution_id, after=0, limit=TURNS_MAX
-        )
-        events = [event for turn in turns for _, event in turn.events_after(0)]
+        events, complete = await _first_events(connection, organization_id, execution_id)
         waits = parse_waits(row["waits"]) if row is not None else []
         found = tasks_of(events, waits)
         await _add_outputs(connection, organization_id, execution_id, found)
     if row is None:
         await _require(call, execution_id)
-    return json_answer({"items": found, "complete": len(turns) < TURNS_MAX})
+    return json_answer({"items": found, "complete": complete})
+
+
+async def _first_events(
+    connection: Connection, organization_id: UUID, execution_id: UUID
+) -> tuple[list[dict[str, Any]], bool]:
+    """The first events of an execution, and whether these are all."""
+    events: list[dict[str, Any]] = []
+    while len(events) < EVENTS_MAX:
+        turns, more = await read_turns(
+            connection, organization_id, execution_id, after=len(events), limit=TURNS_AT_ONCE
+        )
+        events += [event for turn in turns for _, event in turn.events_after(len(events))]
+        if not more:
+            return events, True
+    return events, False
 
 
 async def events(call: Call) -> web.StreamResponse:
@@ -114,7 +128,7 @@ async def _require(call: Call, execution_id: UUID) -> Subject:
 
 async def _has_more(call: Call, execution_id: UUID, after: int) -> bool:
     async with call.gateway.database.primary.transaction(call.organization_id) as connection:
-        turns: Sequence[Turn] = await read_turns(
+        turns, _ = await read_turns(
             connection, call.organization_id, execution_id, after=after, limit=1
         )
     return bool(turns)

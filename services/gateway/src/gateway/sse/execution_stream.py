@@ -53,7 +53,7 @@ class ExecutionStream:
     async def _write_history(self) -> None:
         while not self._ended:
             try:
-                turns = await self._read()
+                turns, more = await self._read()
             except Unavailable:
                 return  # the heartbeat goes on; the next look may succeed
             except EngineError as error:
@@ -61,10 +61,10 @@ class ExecutionStream:
                 self._ended = True
                 return
             await self.stream.write(b"".join(self._frames(turns)))
-            if len(turns) < TURNS_PER_READ:
+            if not more:
                 return
 
-    async def _read(self) -> list[Turn]:
+    async def _read(self) -> tuple[list[Turn], bool]:
         async with self.server.transaction(self.organization_id) as connection:
             return await read_turns(
                 connection,

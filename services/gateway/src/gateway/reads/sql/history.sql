@@ -1,13 +1,22 @@
 -- name: turns_after
 -- Turns with events after sequence $3. A turn may begin before it, so the first row is found by its beginning:
--- only that is in the key.
-SELECT seq_from, seq_to, at, events
-FROM workflow.history
-WHERE organization_id = $1 AND execution_id = $2 AND seq_to > $3
-  AND seq_from >= coalesce(
-      (SELECT max(seq_from) FROM workflow.history WHERE execution_id = $2 AND seq_from <= $3 + 1), 0)
-ORDER BY seq_from
-LIMIT $4;
+-- only that is in the key. At most $4 turns and about $5 bytes of events, but never none; `found` is without the latter.
+SELECT seq_from, events, found
+FROM (
+    SELECT seq_from, events, count(*) OVER () AS found,
+           sum(octet_length(events)) OVER (ORDER BY seq_from) - octet_length(events) AS bytes_before
+    FROM (
+        SELECT seq_from, events
+        FROM workflow.history
+        WHERE organization_id = $1 AND execution_id = $2 AND seq_to > $3
+          AND seq_from >= coalesce(
+              (SELECT max(seq_from) FROM workflow.history WHERE execution_id = $2 AND seq_from <= $3 + 1), 0)
+        ORDER BY seq_from
+        LIMIT $4
+    ) AS turn
+) AS page
+WHERE bytes_before < $5
+ORDER BY seq_from;
 
 -- name: feed_after
 -- The organisation's turns from an instant on, in an order that pages can follow: (at, execution, sequence).
