@@ -80,7 +80,7 @@ async def test_a_suspended_execution_records_what_ends_and_opens_nothing_until_r
 async def test_a_timer_that_comes_due_while_suspended_fires_after_the_resumption(
     engine: Any,
 ) -> None:
-    workflow = await engine.register("pause", [{"a": {"wait": {"milliseconds": 100}}}])
+    workflow = await engine.register("pause", [{"a": {"wait": {"milliseconds": 1000}}}])
     id = await engine.start(workflow)
     await engine.control("suspend", id)
     if await engine.status(id) == "completed":
