@@ -27,7 +27,7 @@ from orchestrator.ports import (
     Windows,
     Write,
 )
-from orchestrator.publications import Owed, events_entry
+from orchestrator.publications import Owed, events_entries
 from workflow.core.effects import Effects, OpenWait, TaskStart
 from workflow.core.turn import TurnResult
 
@@ -278,11 +278,6 @@ def add_pending(
 def add_events(owed: Owed, facts: Facts, result: TurnResult, installation: Installation) -> None:
     if result.effects.events:
         owed.events.append((facts.execution_id, result.sequence_from, result.sequence_to))
-        owed.outgoing.append(
-            events_entry(
-                facts,
-                result.sequence_from,
-                result.effects.events,
-                maxlen=installation.events_maxlen,
-            )
+        owed.outgoing += events_entries(
+            facts, result.sequence_from, result.effects.events, maxlen=installation.events_maxlen
         )

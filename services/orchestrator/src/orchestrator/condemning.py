@@ -18,7 +18,7 @@ from orchestrator.deliveries import Group
 from orchestrator.live import LiveExecutions
 from orchestrator.notes import RUNTIME_ERROR
 from orchestrator.ports import Bus, Clock, DeadLetter, Store
-from orchestrator.publications import Owed, events_entry
+from orchestrator.publications import Owed, events_entries
 
 log = structlog.get_logger()
 
@@ -62,10 +62,8 @@ class Condemning:
         owed = Owed()
         if sequence is not None and group.live is not None:
             # The commit owes it as well, in case this does not get through.
-            owed.direct.append(
-                events_entry(
-                    group.live.facts, sequence, [event], maxlen=self._installation.events_maxlen
-                )
+            owed.direct += events_entries(
+                group.live.facts, sequence, [event], maxlen=self._installation.events_maxlen
             )
         await self._answer(group, owed)
 

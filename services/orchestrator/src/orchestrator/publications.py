@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -18,6 +18,9 @@ from common.streams.consumer import Entry
 from common.streams.publisher import Outgoing
 from orchestrator.ports import CancelMark, Facts
 from workflow.core.history import ExecutionFacts, to_cloud_event
+
+EVENTS_PER_ENTRY = 100
+"""Readers take entries by their number, so none may be very large; a turn of a loop may have more than a thousand events."""
 
 
 @dataclass(slots=True)
@@ -104,16 +107,19 @@ def execution_facts(facts: Facts) -> ExecutionFacts:
     )
 
 
-def events_entry(
+def events_entries(
     facts: Facts, sequence_from: int, events: Sequence[dict[str, Any]], *, maxlen: int
-) -> Outgoing:
-    """The public events of one turn, as one entry of the organisation's feed."""
-    about = execution_facts(facts)
-    batch: Iterable[dict[str, Any]] = [
+) -> list[Outgoing]:
+    """The public events of one turn for the organisation's feed: one entry, or several of a bounded size."""
+    about, feed = execution_facts(facts), names.events(facts.organization_id)
+    public = [
         to_cloud_event(event, about, sequence)
         for sequence, event in enumerate(events, start=sequence_from)
     ]
-    return Outgoing(names.events(facts.organization_id), orjson.dumps(batch), maxlen)
+    return [
+        Outgoing(feed, orjson.dumps(public[start : start + EVENTS_PER_ENTRY]), maxlen)
+        for start in range(0, len(public), EVENTS_PER_ENTRY)
+    ]
 
 
 def new_publication_id() -> UUID:

@@ -25,7 +25,7 @@ from orchestrator.committing import CONFIGURATION_ERROR
 from orchestrator.deliveries import Delivery, ObligationBroken, TimerDue
 from orchestrator.notes import unknown_outcome
 from orchestrator.ports import Bus, Facts
-from orchestrator.publications import Note, events_entry
+from orchestrator.publications import Note, events_entries
 from orchestrator.windows import QueueWindows
 
 log = structlog.get_logger()
@@ -231,13 +231,14 @@ class Sweeps:
 
     def as_events(self, turns: Sequence[Turn]) -> list[Outgoing]:
         return [
-            events_entry(
+            entry
+            for turn in turns
+            for entry in events_entries(
                 turn.facts,
                 turn.seq_from,
                 orjson.loads(turn.events),
                 maxlen=self._installation.events_maxlen,
             )
-            for turn in turns
         ]
 
     def as_requests(self, bodies: Sequence[TaskBody]) -> list[Outgoing]:
