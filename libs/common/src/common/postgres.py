@@ -4,7 +4,6 @@ import asyncio
 import random
 import re
 import socket
-import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from importlib import resources
@@ -15,7 +14,10 @@ import asyncpg
 from pydantic import SecretStr
 
 from common.errors import ConfigurationError
+from common.metrics import DATABASE_RETRIES
+from common.pool_measures import measure_pool
 from common.settings import DatabaseSettings
+from common.tls import ssl_arguments, why_failed
 
 T = TypeVar("T")
 
@@ -46,11 +48,11 @@ async def create_pool(
     leave nothing behind in the session. `url` replaces `DATABASE_URL`, for a replica; `role` replaces `DATABASE_ROLE`. `json` and `jsonb` stay text:
     who needs a value parses it, and most only pass it on.
     """
-    address = (url or settings.database_url).get_secret_value()
+    address = settings.database_dsn_of(url or settings.database_url)
     role = role or settings.database_role
     largest = max_size or settings.database_pool_max
     smallest = settings.database_pool_min if min_size is None else min_size
-    return await _reach(
+    pool = await _reach(
         address,
         lambda: asyncpg.create_pool(
             address,
@@ -69,23 +71,25 @@ async def create_pool(
                 **({"role": role} if role else {}),
                 **(server_settings or {}),
             },
-            **_ssl_arguments(settings),
+            **ssl_arguments(settings),
         ),
     )
+    measure_pool(pool, application_name if url is None else f"{application_name}-replica")
+    return pool
 
 
 async def connect(
     settings: DatabaseSettings, *, application_name: str
 ) -> "asyncpg.Connection[asyncpg.Record]":
     """One connection of its own, for commands such as migrations. Fails like `create_pool`."""
-    address = settings.database_url.get_secret_value()
+    address = settings.database_dsn
     return await _reach(
         address,
         lambda: asyncpg.connect(
             address,
             timeout=CONNECT_TIMEOUT_SECONDS,
             server_settings={"application_name": application_name},
-            **_ssl_arguments(settings),
+            **ssl_arguments(settings),
         ),
     )
 
@@ -109,33 +113,20 @@ def _unreachable(address: str, error: Exception) -> ConfigurationError:
     where = f"{parts.hostname or 'local socket'}:{parts.port or 5432}"
     match error:
         case asyncpg.InvalidAuthorizationSpecificationError() | asyncpg.InvalidPasswordError():
-            why = "it refuses the user or password of DATABASE_URL"
+            why = "it refuses the user or password of DATABASE_URL (and DATABASE_PASSWORD)"
         case asyncpg.InvalidCatalogNameError():
             why = "it has no database of that name; create it, or correct DATABASE_URL"
         case TimeoutError():
             why = f"no answer within {CONNECT_TIMEOUT_SECONDS:g} s; is the address right and the port open?"
         case ConnectionRefusedError():
             why = "nothing listens there; is it running, and is DATABASE_URL right?"
-        case ssl.SSLError():
-            why = "the TLS handshake failed; see DATABASE_SSL and DATABASE_SSL_ROOT_CERT"
         case OSError():
-            why = f"{error.strerror or type(error).__name__}"
+            why = why_failed(error) or error.strerror or type(error).__name__
         case _:
             why = str(error)
     return ConfigurationError(
         f"PostgreSQL at {where} cannot be used: {why}", code="database_unreachable"
     )
-
-
-def _ssl_arguments(settings: DatabaseSettings) -> dict[str, Any]:
-    match settings.database_ssl:
-        case "false":
-            return {}  # Then the URL's own `sslmode` decides.
-        case "true" | "require":
-            return {"ssl": "require"}
-        case "verify-full":
-            authorities = settings.database_ssl_root_cert
-            return {"ssl": ssl.create_default_context(cafile=authorities)}
 
 
 async def _leave_as_it_is(_connection: Any) -> None:
@@ -229,6 +220,7 @@ async def retrying(
                 raise
             if pool is not None and _condemns_connections(error):
                 await pool.expire_connections()
+            DATABASE_RETRIES.inc()
             if on_retry is not None:
                 on_retry(error)
             ceiling = min(delay_max, delay_initial * 2 ** (attempt - 1))

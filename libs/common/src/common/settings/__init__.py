@@ -1,11 +1,10 @@
 """Settings of the services: declared once, read from the environment once, at start-up."""
 
+from common.settings.connections import DatabaseSettings, RedisSettings
 from common.settings.durations import Duration, format_duration, parse_duration
 from common.settings.groups import (
-    DatabaseSettings,
     LogSettings,
     ProcessSettings,
-    RedisSettings,
     SettingsGroup,
     TelemetrySettings,
 )

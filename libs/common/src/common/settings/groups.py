@@ -2,19 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from pathlib import Path
-from typing import Annotated, Literal
-from urllib.parse import quote, urlsplit, urlunsplit
+from typing import Literal
 
-from pydantic import AfterValidator, NonNegativeInt, PositiveInt, SecretStr
+from pydantic import PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from common.settings.durations import Duration, parse_duration
-from common.settings.values import (
-    Environment,
-    database_address,
-    redis_address,
-)
+from common.settings.values import Environment
 from common.settings.variable import variable
 
 
@@ -152,78 +146,6 @@ class TelemetrySettings(SettingsGroup):
     sentry_traces_sample_rate: float = variable(
         0.0, ge=0, le=1, example="0", description="Share of transactions that Sentry traces."
     )
-
-
-class DatabaseSettings(SettingsGroup):
-    database_url: Annotated[SecretStr, AfterValidator(database_address)] = variable(
-        SecretStr("postgresql://postgres@127.0.0.1:5432/kwe"),
-        secret=True,
-        required_in_production=True,
-        example="postgresql://kwe:CHANGE_ME@postgres:5432/kwe",
-        description="PostgreSQL 15 or newer. Each service may have a user of its own.",
-    )
-    database_role: str | None = variable(
-        None,
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$",
-        description="Role to work as after connecting, where several services share one user.",
-    )
-    database_pool_min: NonNegativeInt = variable(
-        2, example="2", description="Connections that a process keeps open."
-    )
-    database_pool_max: PositiveInt = variable(
-        10, example="10", description="The most connections that a process opens."
-    )
-    database_ssl: Literal["false", "true", "require", "verify-full"] = variable(
-        "false",
-        example="require",
-        description="`true` and `require` encrypt; `verify-full` also checks certificate and host name.",
-    )
-    database_ssl_root_cert: Path | None = variable(
-        None,
-        default_text="the system's",
-        description="Certificate authorities for `verify-full`, a PEM file.",
-    )
-
-    @classmethod
-    def requirements(cls, given: Mapping[str, str], *, production: bool) -> Iterator[str]:
-        yield from super().requirements(given, production=production)
-        smallest, largest = (
-            given.get("database_pool_min", "2"),
-            given.get("database_pool_max", "10"),
-        )
-        if smallest.isdecimal() and largest.isdecimal() and int(smallest) > int(largest):
-            yield "DATABASE_POOL_MIN must not be above DATABASE_POOL_MAX"
-        if "database_ssl_root_cert" in given and given.get("database_ssl") != "verify-full":
-            yield "DATABASE_SSL_ROOT_CERT has an effect only with DATABASE_SSL=verify-full"
-
-
-class RedisSettings(SettingsGroup):
-    redis_url: Annotated[SecretStr, AfterValidator(redis_address)] = variable(
-        SecretStr("redis://127.0.0.1:6379/0"),
-        secret=True,
-        required_in_production=True,
-        example="redis://redis:6379/0",
-        description="Redis 7 or newer, or Valkey 8 or newer, with `maxmemory-policy noeviction`.",
-    )
-    redis_password: SecretStr | None = variable(
-        None, secret=True, example="CHANGE_ME", description="Password, where the URL has none."
-    )
-    redis_tls: bool = variable(
-        False, example="false", description="Use TLS even where the URL says `redis://`."
-    )
-
-    @property
-    def redis_dsn(self) -> str:
-        """The URL with `REDIS_PASSWORD` and `REDIS_TLS` merged in. It is a secret."""
-        parts = urlsplit(self.redis_url.get_secret_value())
-        scheme, netloc = parts.scheme, parts.netloc
-        if self.redis_tls and scheme == "redis":
-            scheme = "rediss"
-        if self.redis_password is not None and parts.password is None:
-            host = netloc.rpartition("@")[2]
-            password = quote(self.redis_password.get_secret_value(), safe="")
-            netloc = f"{parts.username or ''}:{password}@{host}"
-        return urlunsplit(parts._replace(scheme=scheme, netloc=netloc))
 
 
 class LeaseSettings(SettingsGroup):

@@ -7,14 +7,14 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ByteSize, NonNegativeInt, PositiveInt, SecretStr
 
+from common.settings.addresses import database_address
+from common.settings.connections import DatabaseSettings, RedisSettings
 from common.settings.durations import Duration
 from common.settings.groups import (
-    DatabaseSettings,
     EventFeedSettings,
     LeaseSettings,
     LogSettings,
     ProcessSettings,
-    RedisSettings,
     TelemetrySettings,
 )
 from common.settings.providers import (
@@ -24,7 +24,6 @@ from common.settings.providers import (
     OutboundSettings,
     openai_key_is_missing,
 )
-from common.settings.values import database_address
 from common.settings.variable import SPLIT, Words, variable
 
 

@@ -17,7 +17,13 @@ from kwe.errors import NotConfigured
 FILE: Final = "environment"
 SHARED: Final = (
     "DATABASE_URL",
+    "DATABASE_PASSWORD",
+    "DATABASE_SSL",
+    "DATABASE_SSL_ROOT_CERT",
     "REDIS_URL",
+    "REDIS_PASSWORD",
+    "REDIS_TLS",
+    "REDIS_TLS_ROOT_CERT",
     "ENCRYPTION_KEY",
     "PARTITIONS",
     "TASK_LEASE",
