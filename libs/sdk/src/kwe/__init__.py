@@ -9,10 +9,12 @@
 Names are imported when they are first used, so that the command line answers at once.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = (
+    False  # type checkers know the name; importing typing would be most of what `kwe health` costs
+)
 if TYPE_CHECKING:
+    from typing import Any
+
     from kwe.client import Client
     from kwe.client.models import Execution
     from kwe.errors import KweError
@@ -40,8 +42,10 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'kwe' has no attribute {name!r}")
+    from importlib import import_module
+
     return getattr(import_module(home), name)

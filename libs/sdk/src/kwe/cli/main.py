@@ -22,7 +22,10 @@ COMMANDS: Final = {
     "worker": ("kwe.cli.worker:worker", "Serve your own functions."),
     "migrate": ("kwe.cli.migrate:migrate", "Bring the database to this version."),
     "admin": ("kwe.cli.admin:admin", "Organisations and keys, straight in the database."),
+    "backup": ("kwe.cli.backup:backup", "Back up the database to a folder or to S3."),
+    "restore": ("kwe.cli.backup:restore", "Put a backup back."),
     "doctor": ("kwe.cli.doctor:doctor", "Find out what is wrong, or that nothing is."),
+    "health": ("kwe.cli.health:health", "Is the service in this container alive? For HEALTHCHECK."),
 }
 """Where each command is, and its line in `kwe --help`, which must not import them all."""
 
