@@ -5,6 +5,7 @@ from prometheus_client import Metric
 from prometheus_client.metrics import MetricWrapperBase
 
 from common import metrics
+from common.bounded_labels import WORKFLOWS_MAX, FirstComers
 
 ALL = {name: value for name, value in vars(metrics).items() if isinstance(value, MetricWrapperBase)}
 
@@ -33,9 +34,9 @@ def test_the_names_that_dashboards_use_are_kept() -> None:
     assert metrics.WORKFLOW_DURATION._upper_bounds[:-1] == [0.1, 0.5, 1, 2, 5, 10, 30, 60]
 
 
-def test_workflow_labels_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "_seen_workflows", set())
-    labels = {metrics.workflow_label(f"support/{number}") for number in range(1000)}
+def test_labels_that_users_choose_are_bounded() -> None:
+    known = FirstComers(WORKFLOWS_MAX)
+    labels = {known.of(f"support/{number}") for number in range(1000)}
     assert len(labels) == 201
     assert "other" in labels
-    assert metrics.workflow_label("support/0") == "support/0"
+    assert known.of("support/0") == "support/0"

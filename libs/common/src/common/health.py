@@ -18,7 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from common.errors import ConfigurationError
 from common.lifecycle import background
 from common.logs import get_logger
-from common.metrics import LOOP_LAG_SECONDS
+from common.metrics import LOOP_LAG_SECONDS, READY
 from common.migrations import OWNERS, pending
 from common.settings import CommonSettings
 
@@ -52,12 +52,14 @@ class Health:
             for name, reason in zip(self._checks, results, strict=True)
             if reason is not None
         }
+        for name in self._checks:
+            READY.labels(name).set(name not in found)
         return {"draining": "the process is stopping"} | found if self._draining else found
 
     def routes(self) -> list[web.RouteDef]:
         """The gateway serves them on its public port too."""
         routes = [web.get("/health", self._health), web.get("/ready", self._ready)]
-        return [*routes, web.get("/metrics", _metrics)] if self._metrics else routes
+        return [*routes, web.get("/metrics", self._metrics_text)] if self._metrics else routes
 
     async def _health(self, _request: web.Request) -> web.Response:
         return _json({"status": "ok", "service": self._service})
@@ -68,6 +70,12 @@ class Health:
             return _json({"status": "ready", "service": self._service})
         return _json(
             {"status": "not ready", "service": self._service, "reasons": reasons}, status=503
+        )
+
+    async def _metrics_text(self, _request: web.Request) -> web.Response:
+        await self.reasons()  # whose answers are metrics too
+        return web.Response(
+            body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST}
         )
 
 
@@ -81,12 +89,6 @@ async def _run(check: Check) -> str | None:
     except Exception as error:
         log.debug("readiness_check_failed", exc_info=True)
         return f"{type(error).__name__}: {error}"
-
-
-async def _metrics(_request: web.Request) -> web.Response:
-    return web.Response(
-        body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST}
-    )
 
 
 def _json(body: Mapping[str, Any], *, status: int = 200) -> web.Response:

@@ -1,16 +1,19 @@
-"""Every metric of the product. A name that is not here does not exist.
+"""Every metric of the product. A name that is not here does not exist; `docs/metrics.md` explains them to operators.
 
 Labels take few values, all known in advance. Identifiers belong in logs and traces: one time series per execution
-would bury Prometheus. The only label that users choose is `workflow_id`, and it is bounded: see `workflow_label`.
+would bury Prometheus. What users choose (workflows, models, queues, organisations) is bounded: see `bounded_labels`.
+
+Gauges that read a shared store (PostgreSQL, Redis) say the same in every orchestrator: take their maximum, not their sum.
 """
 
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram, Info
 
+from common.bounded_labels import TopOrganizations
+
 _LATENCY_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_WORKFLOW_LABELS_MAX: Final = 200
-_OTHER_WORKFLOWS: Final = "other"
+_PROVIDER_BUCKETS: Final = (0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120)
 
 # --- workflows: the names that dashboards already use -------------------------------------------------------
 
@@ -36,14 +39,11 @@ BATCH_SIZE = Histogram(
 BATCH_SECONDS = Histogram(
     "kwe_batch_seconds",
     "Time that a batch spent in a stage.",
-    ["stage"],  # whole
+    ["stage"],  # deciding, committing, publishing, whole
     buckets=_LATENCY_BUCKETS,
 )
 BATCHES_BISECTED = Counter(
     "kwe_batches_bisected_total", "Batches split in search of the one message that fails."
-)
-TURN_SECONDS = Histogram(
-    "kwe_turn_seconds", "Processor time of one turn of the core.", buckets=_LATENCY_BUCKETS
 )
 TRANSITIONS = Counter(
     "kwe_transitions_total", "Events appended to histories, by type.", ["event_type"]
@@ -54,7 +54,7 @@ COMPARE_AND_SET_LOST = Counter(
 RESULTS_IGNORED = Counter(
     "kwe_results_ignored_total",
     "Results that changed nothing.",
-    ["reason"],  # duplicate, stale, closed, unknown
+    ["reason"],  # closed
 )
 PUBLICATIONS_OWED = Gauge(
     "kwe_publications_owed", "Committed batches whose publishing is not confirmed yet."
@@ -80,24 +80,53 @@ TASKS_PUBLISHED_AGAIN = Counter(
 )
 REDIS_LOST = Counter("kwe_redis_lost_total", "Times that streams were found to have lost entries.")
 DEAD_LETTERS = Counter(
-    "kwe_dead_letters_total", "Messages set aside after repeated failure.", ["stream"]
+    "kwe_dead_letters_total",
+    "Messages set aside for an operator.",
+    ["reason"],  # unreadable, not_advanced
 )
-EXPRESSIONS = Counter(
-    "kwe_expressions_total",
-    "Expressions evaluated.",
-    ["evaluator"],  # fast, worker
+GUARDED_EVALUATIONS = Counter(
+    "kwe_guarded_evaluations_total",
+    "Expressions of unbounded cost, evaluated in processes that can be killed.",
+    ["outcome"],  # completed, failed
 )
+PARTITIONS = Gauge("kwe_partitions", "Partitions that this replica reads.")
+UPKEEP_FAILURES = Counter(
+    "kwe_upkeep_failures_total",
+    "Rounds of periodic repair that failed, and are tried again at the next.",
+    ["work"],
+)
+COUNTED = Gauge(
+    "kwe_counted_timestamp_seconds",
+    "When this replica last read its gauges from PostgreSQL; older ones say nothing.",
+)
+
+# --- stores, as the orchestrator sees them ------------------------------------------------------------------
+
+DATABASE_BYTES = Gauge("kwe_database_bytes", "Size of the database on disk.")
+DATABASE_CONNECTIONS = Gauge(
+    "kwe_database_connections", "Connections that the PostgreSQL server has open."
+)
+DATABASE_CONNECTIONS_MAX = Gauge(
+    "kwe_database_connections_max", "Connections that the PostgreSQL server allows."
+)
+REDIS_MEMORY = Gauge("kwe_redis_memory_bytes", "Memory that Redis uses.")
+REDIS_MEMORY_MAX = Gauge("kwe_redis_memory_max_bytes", "Memory that Redis may use; 0 is no limit.")
 
 # --- streams ------------------------------------------------------------------------------------------------
 
 STREAM_LAG = Gauge("kwe_stream_lag", "Entries of a stream that are not acknowledged.", ["stream"])
+STREAM_WAITING_SECONDS = Gauge(
+    "kwe_stream_waiting_seconds",
+    "Age of the oldest entry of a stream that nobody has read yet.",
+    ["stream"],
+)
 STREAM_ENTRIES = Counter(
-    "kwe_stream_entries_total",
-    "Stream entries handled.",
-    ["stream", "outcome"],  # acknowledged, retried, set_aside
+    "kwe_stream_entries_total", "Entries that this process read from a stream.", ["stream"]
 )
 STREAM_ERRORS = Counter(
-    "kwe_stream_errors_total", "Failures of reading or writing streams.", ["operation"]
+    "kwe_stream_errors_total",
+    "Failed operations on Redis; each is tried again.",
+    ["operation"],  # read, publish, claim, refresh, settle, drop, generation
 )
 STREAM_CLAIMED = Counter(
     "kwe_stream_claimed_total", "Entries taken over from consumers that are gone.", ["stream"]
@@ -113,7 +142,7 @@ STREAM_ACKS_MISSED = Counter(
 TASKS = Counter(
     "kwe_tasks_total",
     "Task tries run, by how they ended.",
-    ["queue", "outcome"],  # completed, faulted, cancelled, duplicate, expired, lost
+    ["queue", "outcome"],  # completed, faulted, cancelled, duplicate, lost
 )
 TASK_SECONDS = Histogram(
     "kwe_task_seconds",
@@ -143,12 +172,26 @@ LLM_SECONDS = Histogram(
     "kwe_llm_seconds",
     "Duration of calls of language models.",
     ["provider", "model"],
-    buckets=(0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120),
+    buckets=_PROVIDER_BUCKETS,
+)
+EMBEDDING_REQUESTS = Counter(
+    "kwe_embedding_requests_total",
+    "Calls of embedding providers.",
+    ["provider", "outcome"],  # completed, overloaded, rejected
+)
+EMBEDDING_TOKENS = Counter(
+    "kwe_embedding_tokens_total", "Tokens embedded by providers that count them.", ["provider"]
+)
+EMBEDDING_SECONDS = Histogram(
+    "kwe_embedding_seconds",
+    "Duration of calls of embedding providers.",
+    ["provider"],
+    buckets=_PROVIDER_BUCKETS,
 )
 DOCUMENTS = Counter(
     "kwe_documents_total",
-    "Documents that entered a status of the ingestion pipeline.",
-    ["status"],
+    "Documents whose ingestion ended.",
+    ["status"],  # ready, failed
 )
 CHUNKS_EMBEDDED = Counter("kwe_chunks_embedded_total", "Chunks embedded.", ["provider"])
 SEARCH_SECONDS = Histogram(
@@ -175,26 +218,45 @@ RATE_LIMITED = Counter(
 )
 SSE_CONNECTIONS = Gauge("kwe_sse_connections", "Open event streams.")
 
+# --- who uses it: only with METRICS_ORGANIZATIONS ------------------------------------------------------------
+
+ORGANIZATION_REQUESTS = TopOrganizations(
+    "kwe_organization_requests_total", "Requests of the busiest organisations."
+)
+ORGANIZATION_EXECUTIONS = TopOrganizations(
+    "kwe_organization_executions_total", "Executions begun by the busiest organisations."
+)
+ORGANIZATION_TOKENS = TopOrganizations(
+    "kwe_organization_llm_tokens_total", "Tokens used by the busiest organisations."
+)
+
 # --- every process ------------------------------------------------------------------------------------------
 
-BUILD = Info("kwe_build", "What is running.")
+BUILD = Info(
+    "kwe_build",
+    "What is running.",  # service, version, python
+)
+READY = Gauge(
+    "kwe_ready",
+    "Whether a dependency was usable when these metrics were read; 0 says that the process takes no traffic.",
+    ["check"],
+)
 LOOP_LAG_SECONDS = Gauge(
     "kwe_loop_lag_seconds", "How late the event loop ran a timer, at its last measurement."
 )
 DATABASE_RETRIES = Counter(
     "kwe_database_retries_total", "Transactions repeated after a failure that may pass."
 )
-
-# --- bounded labels -----------------------------------------------------------------------------------------
-
-_seen_workflows: set[str] = set()
-
-
-def workflow_label(workflow_id: str) -> str:
-    """The workflow's own label for the first ones that a process meets, `other` for all further ones."""
-    if workflow_id in _seen_workflows:
-        return workflow_id
-    if len(_seen_workflows) >= _WORKFLOW_LABELS_MAX:
-        return _OTHER_WORKFLOWS
-    _seen_workflows.add(workflow_id)
-    return workflow_id
+POOL_CONNECTIONS = Gauge(
+    "kwe_database_pool_connections",
+    "Connections of this process's pools.",
+    ["pool", "state"],  # used, idle
+)
+POOL_CONNECTIONS_MAX = Gauge(
+    "kwe_database_pool_connections_max", "Connections that a pool may open.", ["pool"]
+)
+LOGGED = Counter(
+    "kwe_logged_total",
+    "Lines logged at a level worth an operator's attention.",
+    ["level"],  # warning, error, critical
+)

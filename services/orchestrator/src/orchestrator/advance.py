@@ -24,7 +24,7 @@ from orchestrator.committing import Assembled, Committed, Committing
 from orchestrator.deciding import Deciding, Undecided
 from orchestrator.deliveries import Delivery, Group, group_by_execution
 from orchestrator.live import LiveExecutions
-from orchestrator.measures import measure
+from orchestrator.measures import COMMITTING, DECIDING, PUBLISHING, measure
 from orchestrator.ports import Bus, Store, StoreAway
 from orchestrator.publications import Owed
 
@@ -129,7 +129,8 @@ class Advance:
         await self._load_children(groups)
         await self._load_inputs(starts)
         present = [group for group in groups if group.live is not None]
-        decision = await self._deciding.decide([each for each in present if not _is_held(each)])
+        with DECIDING.time():
+            decision = await self._deciding.decide([each for each in present if not _is_held(each)])
         outcome.undecided += decision.undecided
         self._set_aside(decision.poisoned, outcome)
         held = [group for group in present if _is_held(group)]
@@ -179,13 +180,15 @@ class Advance:
         groups = [group for group in groups if not group.is_doubtful]
         await answer_absent(self._store, [group for group in absent if group.start is None])
         self._failpoint("orchestrator-before-commit")
-        committed = await self._committing.commit(
-            groups, answers=_answers([*groups, *absent], absent)
-        )
+        with COMMITTING.time():
+            committed = await self._committing.commit(
+                groups, answers=_answers([*groups, *absent], absent)
+            )
         self._failpoint("orchestrator-after-commit")
         await self._take_stock(committed, outcome)
-        for part in committed.parts:
-            await self._tell(part)
+        with PUBLISHING.time():
+            for part in committed.parts:
+                await self._tell(part)
         return [*committed.beaten, *doubtful]
 
     async def _take_stock(self, committed: Committed, outcome: Outcome) -> None:
@@ -216,6 +219,7 @@ class Advance:
             await self._bus.publish([*owed.outgoing, *owed.direct], owed.cancelled, owed.done)
         except REDIS_ERRORS as error:
             log.warning("publishing_failed", error=str(error) or type(error).__name__)
+            metrics.STREAM_ERRORS.labels(operation="publish").inc()
             return
         self._failpoint("orchestrator-after-publish")
         if part.write.publication is not None:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import structlog
 
+from common import metrics
 from common.contracts.executions import ContinueExecution
 from orchestrator import assemble
 from orchestrator.accepting import key_of
@@ -124,6 +125,7 @@ class Committing:
             if answers.is_noted or answers.done:
                 await self._commit([], answers, outcome)
             return
+        metrics.BATCHES_BISECTED.inc()
         middle = len(groups) // 2
         await self._commit(groups[:middle], answers, outcome)
         await self._commit(groups[middle:], Owed(), outcome)

@@ -42,7 +42,7 @@ class Condemning:
     async def set_aside(self, group: Group) -> None:
         """Keep the messages as dead letters, fault the execution, answer whoever asked. Raises `StoreAway`."""
         log.error("execution_set_aside", execution_id=str(group.execution_id))
-        metrics.DEAD_LETTERS.labels(stream="orchestrator").inc()
+        metrics.DEAD_LETTERS.labels(reason="not_advanced").inc()
         self._live.forget([group.execution_id])
         letters = _letters(group)
         error = {

@@ -17,6 +17,7 @@ from uuid import UUID
 import structlog
 
 from common import metrics
+from orchestrator import measures
 from orchestrator.advance import Advance, Outcome
 from orchestrator.deciding import Undecided
 from orchestrator.deliveries import Delivery, Group, group_by_execution
@@ -191,7 +192,7 @@ class Dispatcher:
                 log.exception("batch_failed", size=len(batch))
                 return Outcome(poisoned=group_by_execution(batch))
             metrics.BATCH_SIZE.observe(len(batch))
-            metrics.BATCH_SECONDS.labels(stage="whole").observe(time.perf_counter() - started)
+            measures.WHOLE.observe(time.perf_counter() - started)
             return outcome
 
     async def _finish(self, undecided: Undecided) -> None:
@@ -223,11 +224,15 @@ class Dispatcher:
         now_ms = self._now_ms()
         for due_ms, delivery in outcome.alarms:
             if due_ms - now_ms < ALARM_AHEAD_MS:
-                loop.call_later(max(due_ms - now_ms, 0) / 1000, self.feed, [delivery])
+                loop.call_later(max(due_ms - now_ms, 0) / 1000, self._fire, due_ms, delivery)
         if outcome.freed:
             self._on_freed(outcome.freed)
         for group in outcome.poisoned:
             await self._poisoned(group)
+
+    def _fire(self, due_ms: int, delivery: Delivery) -> None:
+        metrics.TIMER_LAG_SECONDS.observe(max(self._now_ms() - due_ms, 0) / 1000)
+        self.feed([delivery])
 
     def _clear(self, ids: set[UUID], outcome: Outcome) -> None:
         """What was stored is no suspect any more; it may only have been in a batch with one that failed."""

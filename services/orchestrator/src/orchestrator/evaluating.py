@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from common.evaluation import EvaluationFailed, EvaluationPool
+from common.metrics import GUARDED_EVALUATIONS
 from workflow.core.turn import EvaluationFailure, EvaluationResult, NeedEvaluation
 
 
@@ -14,8 +15,9 @@ class GuardedEvaluator:
 
     async def evaluate(self, need: NeedEvaluation) -> EvaluationResult | EvaluationFailure:
         try:
-            return EvaluationResult(
-                await self._pool.evaluate(need.source, need.current, need.variables)
-            )
+            value = await self._pool.evaluate(need.source, need.current, need.variables)
         except EvaluationFailed as failed:
+            GUARDED_EVALUATIONS.labels(outcome="failed").inc()
             return EvaluationFailure(str(failed))
+        GUARDED_EVALUATIONS.labels(outcome="completed").inc()
+        return EvaluationResult(value)

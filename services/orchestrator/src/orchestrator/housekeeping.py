@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import structlog
 from prometheus_client import Gauge
 from redis.exceptions import ResponseError
 
 from common import metrics
+from common.bounded_labels import largest
 from common.streams import names
 from common.streams.connection import Link
+from orchestrator.redis_view import waiting_seconds
 from orchestrator.storage.sweeps import PostgresSweeps
 from orchestrator.sweeps import OWED_AGE_S
 from orchestrator.windows import QueueWindows
@@ -58,18 +60,27 @@ class Housekeeping:
         metrics.EXECUTIONS_UNFINISHED.set(await self._store.unfinished_count())
         _set_all(metrics.WAITS, "kind", await self._store.waits_by_kind())
         _set_all(metrics.TASKS_READY, "queue", await self._store.ready_queues())
+        connections, connections_max = await self._store.connections()
+        metrics.DATABASE_CONNECTIONS.set(connections)
+        metrics.DATABASE_CONNECTIONS_MAX.set(connections_max)
+        metrics.COUNTED.set_to_current_time()
 
     async def measure_streams(self) -> None:
-        """Lengths of the streams, which are what is outstanding in them."""
+        """Lengths of the streams, which are what is outstanding in them, and how long they wait to be read."""
         streams = [
             name
             for partition in range(self._partitions)
             for name in (names.commands(partition), names.results(partition))
         ] + [names.tasks(queue) for queue in self._windows.queues]
-        lengths = await self._link.pipeline([(b"XLEN", stream) for stream in streams])
-        for stream, length in zip(streams, lengths, strict=True):
-            if not isinstance(length, ResponseError):
-                metrics.STREAM_LAG.labels(stream=stream).set(length)
+        replies = await self._link.pipeline([(b"XLEN", stream) for stream in streams])
+        lengths = {
+            stream: length
+            for stream, length in zip(streams, replies, strict=True)
+            if not isinstance(length, ResponseError)
+        }
+        waiting = await waiting_seconds(self._link, [each for each in streams if lengths.get(each)])
+        _set_all(metrics.STREAM_LAG, "stream", lengths)
+        _set_all(metrics.STREAM_WAITING_SECONDS, "stream", dict.fromkeys(lengths, 0.0) | waiting)
 
     async def trim_feeds(self) -> None:
         """Cut the events feeds by age."""
@@ -83,6 +94,8 @@ class Housekeeping:
     async def relieve(self) -> None:
         """Cut the largest feeds when Redis runs full."""
         used, limit = await self._memory()
+        metrics.REDIS_MEMORY.set(used)
+        metrics.REDIS_MEMORY_MAX.set(limit)
         if limit == 0 or used <= MEMORY_SHARE_MAX * limit:
             return
         # Entries differ in size, and the newest ones are kept: cutting their number may take some rounds.
@@ -110,6 +123,7 @@ class Housekeeping:
 
     async def tidy(self) -> None:
         """Forget what has expired, make room for the coming months."""
+        metrics.DATABASE_BYTES.set(await self._store.database_bytes())
         await self._store.tidy()
         if self._retention_days > 0:
             dropped = await self._store.drop_expired(self._retention_days)
@@ -149,8 +163,8 @@ def fair_share(sizes: Iterable[int], room: float) -> float:
     return float("inf")
 
 
-def _set_all(gauge: Gauge, label: str, values: dict[str, int]) -> None:
+def _set_all(gauge: Gauge, label: str, values: Mapping[str, float]) -> None:
     """Set one series a value; those that are gone must not keep their last number."""
     gauge.clear()
-    for value, count in values.items():
+    for value, count in largest(values).items():
         gauge.labels(**{label: value}).set(count)

@@ -57,6 +57,7 @@ class Intake:
         if tuple(partitions) == self.partitions:
             return
         self.partitions = tuple(partitions)
+        metrics.PARTITIONS.set(len(self.partitions))
         log.info("partitions_assigned", partitions=list(partitions))
         # Results first: work in progress finishes before new work starts.
         streams = [names.results(each) for each in partitions] + [
@@ -118,7 +119,7 @@ class Intake:
         log.error(
             "message_unreadable", stream=entry.stream, entry_id=entry.id.decode(), reason=reason
         )
-        metrics.DEAD_LETTERS.labels(stream="orchestrator").inc()
+        metrics.DEAD_LETTERS.labels(reason="unreadable").inc()
 
         async def store() -> None:
             await self._dead_letters.add(

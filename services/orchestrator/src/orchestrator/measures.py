@@ -1,4 +1,4 @@
-"""What dashboards learn from a committed batch."""
+"""What dashboards learn from batches."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from functools import cache
 from prometheus_client import Counter, Histogram
 
 from common import metrics
-from common.metrics import workflow_label
+from common.bounded_labels import workflow_label
 from orchestrator.deliveries import Group
+
+DECIDING = metrics.BATCH_SECONDS.labels(stage="deciding")
+COMMITTING = metrics.BATCH_SECONDS.labels(stage="committing")
+PUBLISHING = metrics.BATCH_SECONDS.labels(stage="publishing")
+WHOLE = metrics.BATCH_SECONDS.labels(stage="whole")
 
 
 def measure(groups: Iterable[Group]) -> None:
@@ -20,6 +25,8 @@ def measure(groups: Iterable[Group]) -> None:
         if group.live is None or group.result is None:
             continue
         types.update(event["type"] for event in group.result.effects.events)
+        if group.start is not None:
+            metrics.ORGANIZATION_EXECUTIONS.inc(group.live.facts.organization_id)
         phase = group.result.effects.phase
         if phase is not None:
             _entered(group, phase.value, is_final=phase.is_final)

@@ -112,6 +112,7 @@ class Recovery:
         count, after = 0, (NOTHING, "")
         while bodies := await self._store.published_tasks(after, PAGE):
             await self._bus.publish(self._sweeps.as_requests(bodies), [], [])
+            metrics.TASKS_PUBLISHED_AGAIN.labels(reason="redis_lost").inc(len(bodies))
             count += len(bodies)
             after = (bodies[-1].execution_id, bodies[-1].key)
         return count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from uuid import uuid4
 
@@ -31,6 +32,39 @@ class RedisQueues:
     async def oldest_ms(self, queue: str) -> int | None:
         entries = await self._link.call(b"XRANGE", names.tasks(queue), b"-", b"+", b"COUNT", 1)
         return int(entries[0][0].split(b"-")[0]) if entries else None
+
+
+async def waiting_seconds(link: Link, streams: Sequence[str]) -> dict[str, float]:
+    """How long the oldest entry of each stream that nobody has read yet has been there."""
+    if not streams:
+        return {}
+    groups = await link.pipeline([(b"XINFO", b"GROUPS", stream) for stream in streams])
+    read_up_to = {
+        stream: min(_last_delivered(each) for each in reply)
+        for stream, reply in zip(streams, groups, strict=True)
+        if reply and not isinstance(reply, ResponseError)
+    }
+    if not read_up_to:
+        return {}
+    replies = await link.pipeline(
+        [
+            (b"XRANGE", stream, b"(%d-%d" % last, b"+", b"COUNT", 1)
+            for stream, last in read_up_to.items()
+        ]
+    )
+    now_s = time.time()
+    return {
+        stream: max(now_s - int(entries[0][0].split(b"-")[0]) / 1000, 0.0)
+        for stream, entries in zip(read_up_to, replies, strict=True)
+        if entries and not isinstance(entries, ResponseError)
+    }
+
+
+def _last_delivered(group: Sequence[bytes]) -> tuple[int, int]:
+    """From what `XINFO GROUPS` says of one group: names and values in turn."""
+    fields = dict(zip(group[::2], group[1::2], strict=True))
+    milliseconds, _, number = fields[b"last-delivered-id"].partition(b"-")
+    return int(milliseconds), int(number)
 
 
 class RedisGeneration:

@@ -71,6 +71,8 @@ class DueWait:
     organization_id: UUID
     key: str
     kind: str
+    late_s: float = 0.0
+    """How long ago it came due, by the database's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,11 @@ class Sweeps:
 
     async def due_timers(self, partitions: Sequence[int], *, late_s: float) -> list[Delivery]:
         """Timers of these partitions that came due and that no local alarm has fired."""
-        return [self._due(wait) for wait in await self._store.due(partitions, late_s, PAGE)]
+        due = await self._store.due(partitions, late_s, PAGE)
+        for wait in due:
+            if wait.kind == "timer":
+                metrics.TIMER_LAG_SECONDS.observe(wait.late_s)
+        return [self._due(wait) for wait in due]
 
     async def look_after_overdue(self) -> list[Delivery]:
         """Tasks of which nothing was heard: publish again what is in no stream; give up at-most-once ones."""

@@ -11,6 +11,7 @@ import asyncpg
 import structlog
 
 from common.contracts.executions import ContinueExecution
+from common.metrics import UPKEEP_FAILURES
 from common.streams.connection import REDIS_ERRORS, Link
 from orchestrator.affinity import Membership, assign
 from orchestrator.assemble import Installation
@@ -222,5 +223,7 @@ async def _shielded(name: str, work: Callable[[], Awaitable[None]]) -> None:
         await work()
     except (StoreAway, asyncpg.PostgresError, asyncpg.InterfaceError, *REDIS_ERRORS) as error:
         log.warning("upkeep_postponed", work=name, error=str(error) or type(error).__name__)
+        UPKEEP_FAILURES.labels(work=name).inc()
     except Exception:
         log.exception("upkeep_failed", work=name)
+        UPKEEP_FAILURES.labels(work=name).inc()

@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar
 from redis.exceptions import NoScriptError
 
 from common.logs import get_logger
+from common.metrics import STREAM_ACKS_MISSED, STREAM_ERRORS
 from common.serving.claims import CLAIM_OUTLIVES_LEASE, Claim, Verdict
 from common.serving.ports import Delivery
 from common.streams import names
@@ -102,6 +103,7 @@ class RedisBus:
             arguments += (claim.entry_id, claim.generation)
         pending = await self._run("settle", finished, arguments)
         if pending < len(finished):
+            STREAM_ACKS_MISSED.labels(stream=self._stream).inc(len(finished) - pending)
             log.info(
                 "entries_gone_before_settling", queue=self._stream, gone=len(finished) - pending
             )
@@ -159,5 +161,6 @@ class RedisBus:
                 log.warning(
                     "redis_call_failed", call=what, error=str(error) or type(error).__name__
                 )
+                STREAM_ERRORS.labels(operation=what).inc()
                 await asyncio.sleep(backoff_s * random.uniform(0.5, 1.5))  # noqa: S311
                 backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)

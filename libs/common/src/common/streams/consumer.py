@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import structlog
 from redis.exceptions import ResponseError
 
+from common.metrics import STREAM_CLAIMED, STREAM_ENTRIES, STREAM_ERRORS
 from common.streams.connection import REDIS_ERRORS, Link
 
 log = structlog.get_logger()
@@ -83,6 +85,7 @@ class GroupReader:
         """Where to go on looking for abandoned entries; streams leave it when they were looked through."""
         self._backoff_s = BACKOFF_FIRST_S
         self._ready = False
+        self._read_of = {stream: STREAM_ENTRIES.labels(stream=stream) for stream in self._streams}
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -101,10 +104,18 @@ class GroupReader:
         except REDIS_ERRORS as error:
             self._ready = False
             log.warning("stream_read_failed", error=str(error) or type(error).__name__)
+            STREAM_ERRORS.labels(operation="read").inc()
             await self._pause()
             return []
         self._backoff_s = BACKOFF_FIRST_S
+        self._count(entries)
         return entries
+
+    def _count(self, entries: Sequence[Entry]) -> None:
+        for stream, count in Counter(entry.stream for entry in entries).items():
+            self._read_of[stream].inc(count)
+        for stream, count in Counter(entry.stream for entry in entries if entry.claimed).items():
+            STREAM_CLAIMED.labels(stream=stream).inc(count)
 
     def reread_pending(self) -> None:
         """Deliver one's own unacknowledged entries once more, after a failure to handle them."""

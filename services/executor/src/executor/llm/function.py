@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
+from common.bounded_labels import FirstComers
 from common.logs import get_logger
-from common.metrics import LLM_REQUESTS, LLM_SECONDS, LLM_TOKENS
+from common.metrics import LLM_REQUESTS, LLM_SECONDS, LLM_TOKENS, ORGANIZATION_TOKENS
 from common.serving.context import TaskContext
 from common.serving.failures import FunctionError
 from common.telemetry import SpanKind, span
@@ -17,6 +18,9 @@ from executor.llm.structured import AnswerForm
 
 log = get_logger(__name__)
 
+MODELS_MAX: Final = 50
+"""Models are named by tasks; a label must not be, beyond this many."""
+
 
 class LlmFunction:
     def __init__(
@@ -25,7 +29,7 @@ class LlmFunction:
         self._providers = providers
         self._default = default
         self._fallback = tuple(fallback)
-        self._models = _BoundedLabels()
+        self._models = FirstComers(MODELS_MAX)
 
     async def __call__(self, input: Any, context: TaskContext) -> Any:
         request = parse_request(input)
@@ -111,6 +115,7 @@ class LlmFunction:
         label, usage = self._models.of(sampling.model), completion.usage
         LLM_TOKENS.labels(provider.name, label, "input").inc(usage.input_tokens)
         LLM_TOKENS.labels(provider.name, label, "output").inc(usage.output_tokens)
+        ORGANIZATION_TOKENS.inc(context.organization_id, usage.input_tokens + usage.output_tokens)
         context.usage = {
             "provider": provider.name,
             "model": completion.model,
@@ -137,18 +142,3 @@ def _outcome(error: FunctionError) -> str:
     if error.status in {429, 529, 503}:
         return "overloaded"
     return "failed" if error.retryable else "rejected"
-
-
-class _BoundedLabels:
-    """Models are named by tasks; a label must not be."""
-
-    _MAX = 50
-
-    def __init__(self) -> None:
-        self._seen: set[str] = set()
-
-    def of(self, model: str) -> str:
-        if model in self._seen or len(self._seen) < self._MAX:
-            self._seen.add(model)
-            return model
-        return "other"

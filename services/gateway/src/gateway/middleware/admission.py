@@ -7,6 +7,7 @@ from aiohttp.typedefs import Handler
 from structlog.contextvars import bind_contextvars
 
 from common.errors import Unauthenticated
+from common.metrics import ORGANIZATION_REQUESTS
 from gateway.context import GATEWAY, Gateway
 from gateway.limits.addresses import client_address
 from gateway.limits.limiter import limit_headers, refusal
@@ -34,6 +35,7 @@ async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     await _count(request, gateway, f"org:{principal.organization_id}")
     principal.require(route.scope)
     request[PRINCIPAL] = principal
+    ORGANIZATION_REQUESTS.inc(principal.organization_id)
     bind_contextvars(organization_id=str(principal.organization_id))
     return await handler(request)
 

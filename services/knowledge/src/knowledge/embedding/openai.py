@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from common.errors import InvalidRequest, Unavailable, Unprocessable
+from common.metrics import EMBEDDING_REQUESTS, EMBEDDING_SECONDS, EMBEDDING_TOKENS
 from knowledge.ports import Vectors
 
 if TYPE_CHECKING:
@@ -58,12 +59,24 @@ class OpenAIEmbedder:
             vectors, read = _content(response)
             parts.append(vectors)
             tokens += read
+            EMBEDDING_TOKENS.labels(self.provider).inc(read)
         return self._unit(np.concatenate(parts), expected=len(texts)), tokens
 
     async def close(self) -> None:
         await self._client.close()
 
     async def _request(self, texts: list[str]) -> "CreateEmbeddingResponse":
+        with EMBEDDING_SECONDS.labels(self.provider).time():
+            try:
+                response = await self._create(texts)
+            except (Unavailable, Unprocessable) as error:
+                outcome = "overloaded" if isinstance(error, Unavailable) else "rejected"
+                EMBEDDING_REQUESTS.labels(self.provider, outcome).inc()
+                raise
+        EMBEDDING_REQUESTS.labels(self.provider, "completed").inc()
+        return response
+
+    async def _create(self, texts: list[str]) -> "CreateEmbeddingResponse":
         import openai
 
         try:

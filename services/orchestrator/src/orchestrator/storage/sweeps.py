@@ -53,7 +53,13 @@ class PostgresSweeps:
 
     async def due(self, partitions: Sequence[int], late_s: float, limit: int) -> list[DueWait]:
         return [
-            DueWait(row["execution_id"], row["organization_id"], row["key"], row["kind"])
+            DueWait(
+                row["execution_id"],
+                row["organization_id"],
+                row["key"],
+                row["kind"],
+                row["late_s"],
+            )
             for row in await self._fetch("due", list(partitions), late_s, limit)
         ]
 
@@ -92,6 +98,14 @@ class PostgresSweeps:
 
     async def unfinished_count(self) -> int:
         return int((await self._fetch("unfinished_count"))[0]["count"])
+
+    async def connections(self) -> tuple[int, int]:
+        """How many the server has, and may have."""
+        row = (await self._fetch("connections"))[0]
+        return row["connections"], row["connections_max"]
+
+    async def database_bytes(self) -> int:
+        return int((await self._fetch("database_bytes"))[0]["bytes"])
 
     async def organizations(self) -> list[UUID]:
         return [row["id"] for row in await self._fetch("organizations")]

@@ -96,7 +96,8 @@ SELECT queue, count(*) AS waiting FROM workflow.waits WHERE published = false GR
 
 -- name: due
 -- Timers whose instant has come, in these partitions. A suspended execution keeps them until it is resumed.
-SELECT wait.execution_id, wait.organization_id, wait.key, wait.kind
+SELECT wait.execution_id, wait.organization_id, wait.key, wait.kind,
+    extract(epoch FROM now() - wait.due_at)::float8 AS late_s
 FROM workflow.waits AS wait
 WHERE wait.partition = ANY ($1::smallint[])
   AND wait.due_at <= now() - make_interval(secs => $2)
@@ -182,6 +183,15 @@ SELECT kind, count(*) AS count FROM workflow.waits GROUP BY kind;
 
 -- name: unfinished_count
 SELECT count(*) FROM workflow.execution_state;
+
+-- name: connections
+-- Of other users one sees little more than that they are there.
+SELECT count(*) AS connections, current_setting('max_connections')::int AS connections_max
+FROM pg_stat_activity WHERE datid IS NOT NULL AND usesysid IS NOT NULL;
+
+-- name: database_bytes
+-- Walks the files of the database, so it is not asked often.
+SELECT pg_database_size(current_database()) AS bytes;
 
 -- name: organizations
 SELECT id FROM workflow.organizations;
