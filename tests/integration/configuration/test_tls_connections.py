@@ -83,7 +83,7 @@ async def test_a_certificate_of_the_given_authority_is_accepted(
 
 
 async def test_an_unknown_authority_is_refused_in_one_sentence(tls_postgres: TlsServer) -> None:
-    with pytest.raises(ConfigurationError, match="certificate is not accepted.*DATABASE_SSL"):
+    with pytest.raises(ConfigurationError, match=r"certificate is not accepted.*DATABASE_SSL"):
         await answer(database(tls_postgres.url, DATABASE_SSL="verify-full"))
 
 
@@ -95,14 +95,14 @@ async def test_only_verify_full_minds_the_host_name(
     async with tls_proxy(target(bare_database, 5432), context, postgres=True) as proxy:
         url = at(bare_database, proxy.port)
         assert await answer(database(url, DATABASE_SSL="verify-ca", **variables)) == 42
-        with pytest.raises(ConfigurationError, match="certificate is not accepted.*IP address"):
+        with pytest.raises(ConfigurationError, match=r"certificate is not accepted.*IP address"):
             await answer(database(url, DATABASE_SSL="verify-full", **variables))
 
 
 async def test_a_database_without_tls_is_named_as_such(bare_database: str) -> None:
     if urlsplit(bare_database).hostname is None:
         pytest.skip("a Unix socket is never encrypted")
-    with pytest.raises(ConfigurationError, match="does not speak TLS.*DATABASE_SSL=false"):
+    with pytest.raises(ConfigurationError, match=r"does not speak TLS.*DATABASE_SSL=false"):
         await answer(database(bare_database, DATABASE_SSL="require"))
 
 
@@ -145,7 +145,7 @@ async def test_the_password_beside_the_url_is_used_over_tls(
 
 
 async def test_redis_with_an_unknown_certificate_is_not_talked_to(tls_redis: TlsServer) -> None:
-    with pytest.raises(REDIS_ERRORS, match="(?i)certificate"):
+    with pytest.raises(REDIS_ERRORS, match=r"(?i)certificate"):
         await ping(redis(tls_redis.url, REDIS_TLS="true"))
 
 
@@ -156,7 +156,7 @@ async def test_redis_with_the_certificate_of_another_host_is_not_talked_to(
         target(redis_url, 6379), authority.server_context("redis.example")
     ) as proxy:
         url = at(redis_url, proxy.port)
-        with pytest.raises(REDIS_ERRORS, match="(?i)certificate"):
+        with pytest.raises(REDIS_ERRORS, match=r"(?i)certificate"):
             await ping(redis(url, REDIS_TLS="true", REDIS_TLS_ROOT_CERT=str(authority.file)))
 
 
