@@ -74,6 +74,17 @@ bench: setup ## Throughput, latency, fan-out, start-up, memory and idle cost
 bench-peers: setup ## The same work on other engines, side by side
 	@$(RUN)/python -m bench.peers
 
+##@ Ship it
+
+images: ## Build the images: VERSION=1.4.0 and REGISTRY=registry.example.com/team name them
+	@deploy/images/images.sh build
+
+push: ## Push them, once built: VERSION and REGISTRY as above
+	@deploy/images/images.sh push
+
+sbom: setup ## What is in them, as CycloneDX, below dist/sbom
+	@UV=$(UV) deploy/images/images.sh sbom
+
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} \
 	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
@@ -101,4 +112,4 @@ $(UV_STAMP):
 	fi
 	@touch $@
 
-.PHONY: run demo clean setup check format lint types imports test chaos fix bench bench-peers help
+.PHONY: run demo clean setup check format lint types imports test chaos fix bench bench-peers images push sbom help
