@@ -7,6 +7,7 @@ One without a checksum was interrupted and is not offered for restoring.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import re
@@ -115,7 +116,8 @@ class Folder:
                 os.fsync(target.fileno())
             unfinished.rename(self._folder / name)
         except OSError as error:
-            unfinished.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                unfinished.unlink()
             raise _unusable(self.describe(), error) from error
 
     async def fetch(self, name: str, file: Path) -> None:
