@@ -15,6 +15,7 @@ from common.settings import KnowledgeSettings
 from common.streams.connection import Link
 from common.streams.publisher import Publisher
 from common.streams.requests import Requester
+from knowledge.embedding.dimensions import refuse_impossible_dimensions, refuse_unlike_indexes
 from knowledge.embedding.local import LocalEmbedder
 from knowledge.embedding.openai import OpenAIEmbedder
 from knowledge.engine import Knowledge
@@ -36,6 +37,7 @@ READER_TIMEOUT_SECONDS = 10.0
 
 def make_embedder(settings: KnowledgeSettings) -> Embedder:
     if settings.embedding_provider == "openai":
+        refuse_impossible_dimensions(settings)
         key = settings.openai_api_key
         return OpenAIEmbedder(
             # A server of one's own at OPENAI_BASE_URL may want no key; the client insists on some text.
@@ -78,6 +80,7 @@ async def knowledge_service(settings: KnowledgeSettings) -> AsyncGenerator[Healt
         health = await stack.enter_async_context(
             serve_health(SERVICE, settings, _checks(pool, publisher_link))
         )
+        await refuse_unlike_indexes(pool, embedder)
         knowledge = Knowledge(
             pool,
             embedder=embedder,

@@ -24,6 +24,7 @@ from common.settings.providers import (
     OutboundSettings,
     openai_key_is_missing,
 )
+from common.settings.values import pinecone_place, with_cloud
 from common.settings.variable import SPLIT, Words, variable
 
 
@@ -184,10 +185,17 @@ class KnowledgeSettings(
     pinecone_api_key: SecretStr | None = variable(
         None, secret=True, description="Key for Pinecone."
     )
-    pinecone_environment: str | None = variable(
-        None, description="Cloud and region of the Pinecone index, such as `aws-us-east-1`."
+    pinecone_environment: Annotated[str, AfterValidator(with_cloud)] | None = variable(
+        None,
+        description="Region and cloud of the Pinecone index, such as `us-east-1-aws`.",
     )
     pinecone_index: str | None = variable(None, description="Name of the Pinecone index.")
+
+    @property
+    def pinecone_place(self) -> tuple[str, str] | None:
+        """Cloud and region, as Pinecone's API wants them."""
+        given = self.pinecone_environment
+        return None if given is None else pinecone_place(given)
 
     @classmethod
     def requirements(cls, given: Mapping[str, str], *, production: bool) -> Iterator[str]:

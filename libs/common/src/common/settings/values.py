@@ -4,8 +4,11 @@ import base64
 import binascii
 from enum import StrEnum
 from ipaddress import ip_network
+from typing import Final
 
 from pydantic import SecretStr
+
+PINECONE_CLOUDS: Final = ("aws", "gcp", "azure")
 
 
 class Environment(StrEnum):
@@ -25,6 +28,21 @@ def aes_key(key: SecretStr) -> SecretStr:
             "should be 32 random bytes in base64, as `openssl rand -base64 32` prints them"
         )
     return key
+
+
+def pinecone_place(environment: str) -> tuple[str, str]:
+    """Cloud and region. Both `us-east-1-aws`, as Pinecone's older consoles show it, and `aws-us-east-1`."""
+    words = environment.strip().lower().removesuffix("-free").split("-")
+    for cloud in (words[-1], words[0]):
+        rest = words[:-1] if cloud == words[-1] else words[1:]
+        if cloud in PINECONE_CLOUDS and rest:
+            return cloud, "-".join(rest)
+    raise ValueError("should be a region and its cloud, such as us-east-1-aws")
+
+
+def with_cloud(environment: str) -> str:
+    pinecone_place(environment)
+    return environment
 
 
 def outbound_rule(rule: str) -> str:

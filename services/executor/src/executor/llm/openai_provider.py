@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.serving.failures import FunctionError
 from common.settings.providers import LlmSettings
+from executor.llm.openai_dialect import FIXED_TEMPERATURE, Dialect
 from executor.llm.providers import (
     SILENCE_SECONDS_MAX,
     Completion,
@@ -24,9 +25,6 @@ from executor.llm.request import LlmRequest
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
-
-_FIXED_TEMPERATURE = ("o1", "o3", "o4", "gpt-5")
-"""Models that refuse any temperature but their own; the default of the settings is not sent to them."""
 
 
 @dataclass(slots=True)
@@ -46,11 +44,13 @@ class OpenAIProvider:
     def __init__(self, settings: LlmSettings) -> None:
         self._settings = settings
         self._client: AsyncOpenAI | None = None
+        self._dialect = Dialect(is_openai=settings.openai_base_url is None)
 
     def sampling(self, request: LlmRequest, *, use_model: bool) -> Sampling:
         model = (request.model if use_model else None) or self._settings.openai_model
         default = self._settings.openai_temperature
-        temperature = None if model.startswith(_FIXED_TEMPERATURE) else default
+        # A task's own wish is sent; only the default of the settings is withheld from those that refuse it.
+        temperature = None if model.startswith(FIXED_TEMPERATURE) else default
         return Sampling(
             model=model,
             temperature=request.temperature if request.temperature is not None else temperature,
@@ -64,7 +64,7 @@ class OpenAIProvider:
         import openai
 
         try:
-            stream: Any = await client.chat.completions.create(**self._body(request, sampling))
+            stream = await self._opened(client, request, sampling)
             answer = await _collect(stream, on_text)
         except openai.APIStatusError as error:
             raise status_failure(
@@ -100,18 +100,28 @@ class OpenAIProvider:
             )
         return self._client
 
+    async def _opened(self, client: AsyncOpenAI, request: LlmRequest, sampling: Sampling) -> Any:
+        """The stream of the answer. A refused parameter is learned, at most one of each kind per call."""
+        import openai
+
+        while True:
+            body = self._body(request, sampling)
+            try:
+                return await client.chat.completions.create(**body)
+            except openai.APIStatusError as error:
+                if not self._dialect.learns(sampling.model, body, error):
+                    raise
+
     def _body(self, request: LlmRequest, sampling: Sampling) -> dict[str, Any]:
-        # Servers of others know only the older name of the limit.
-        limit = "max_completion_tokens" if self._settings.openai_base_url is None else "max_tokens"
         body: dict[str, Any] = {
             "model": sampling.model,
             "messages": _messages(request),
             "stream": True,
             "stream_options": {"include_usage": True},
-            limit: sampling.max_tokens,
+            **self._dialect.parameters(
+                sampling.model, temperature=sampling.temperature, max_tokens=sampling.max_tokens
+            ),
         }
-        if sampling.temperature is not None:
-            body["temperature"] = sampling.temperature
         if request.tools:
             body["tools"] = [_tool(tool) for tool in request.tools]
         if (schema := request.schema_of_answer) is not None:

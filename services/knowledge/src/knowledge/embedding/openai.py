@@ -18,7 +18,7 @@ DIMENSIONS_OF = {
     "text-embedding-3-large": 3072,
     "text-embedding-ada-002": 1536,
 }
-_FIXED_DIMENSIONS = frozenset({"text-embedding-ada-002"})
+FIXED_DIMENSIONS = frozenset({"text-embedding-ada-002"})
 
 _BATCH = 128
 _TIMEOUT_SECONDS = 20.0
@@ -80,7 +80,7 @@ class OpenAIEmbedder:
         import openai
 
         try:
-            if self.model in _FIXED_DIMENSIONS:
+            if self.model in FIXED_DIMENSIONS:
                 return await self._client.embeddings.create(model=self.model, input=texts)
             return await self._client.embeddings.create(
                 model=self.model, input=texts, dimensions=self.dimensions
