@@ -154,3 +154,27 @@ def test_an_endless_execution_faults_at_its_limit(rehearse):
         [{"again": {"set": {"n": 1}, "then": "again"}}], limits=Limits(history_events_max=1000)
     )
     assert run.error["type"].endswith("/runtime")
+
+
+def test_the_default_case_of_a_switch_waits_for_the_others_wherever_it_stands(rehearse):
+    cases = [{"other": {"then": "two"}}, {"one": {"when": ".n == 1", "then": "one"}}]
+    tasks = [
+        {"choose": {"switch": cases}},
+        {"one": {"set": {"is": "one"}, "then": "end"}},
+        {"two": {"set": {"is": "two"}}},
+    ]
+    assert rehearse(tasks, {"n": 1}).output == {"is": "one"}
+    assert rehearse(tasks, {"n": 2}).output == {"is": "two"}
+
+
+def test_a_turn_of_nothing_but_skipped_tasks_is_bounded_too_and_leaves_a_trace(rehearse):
+    from workflow.core.turn import Limits
+
+    tasks = [
+        {"loop": {"for": {"in": "[range(100)]"}, "do": [{"no": {"if": "false", "set": {"x": 1}}}]}}
+    ]
+    run = rehearse(tasks, {"n": 0}, limits=Limits(transitions_max=50))
+    assert run.output == {"n": 0}
+    traces = [event for event in run.history if event["type"] == "workflow.status-changed"]
+    assert len(traces) == 100 * 2 // 50 - 1
+    assert {event["status"] for event in traces} == {"running"}

@@ -138,10 +138,16 @@ def test_a_function_leads_nowhere(only: Only) -> None:
     check(found, Code.FLOW, "/use/functions/f/then", (2, 42))
 
 
-def test_cases_after_the_default_are_never_reached(only: Only) -> None:
-    found = only("do:\n- a: {switch: [{x: {then: end}}, {y: {when: .y, then: exit}}]}")
-    assert (found.severity, found.pointer) == (Severity.WARNING, "/do/0/a/switch/1")
-    assert "`x` before it has no `when`" in found.message
+def test_the_default_case_may_stand_anywhere(diagnose: Find) -> None:
+    assert diagnose("do:\n- a: {switch: [{x: {then: end}}, {y: {when: .y, then: exit}}]}") == []
+
+
+def test_a_switch_has_one_default_at_most(only: Only) -> None:
+    found = only(
+        "do:\n- a: {switch: [{x: {then: end}}, {y: {when: .y, then: exit}}, {z: {then: end}}]}"
+    )
+    check(found, Code.STRUCTURE, "/do/0/a/switch/2", (3, 63))
+    assert "`x` has none either" in found.message
 
 
 # References

@@ -53,7 +53,7 @@ def test_addresses_have_a_described_parameter(document: dict[str, Any]) -> None:
 @pytest.mark.parametrize("type", EVENT_TYPES)
 def test_every_public_event_validates(document: dict[str, Any], type: str) -> None:
     facts = ExecutionFacts(str(uuid7()), str(uuid7()), "support", "refunds", "1.0.0", "00-a-b-01")
-    more = {"reason": "", "error": {"type": "x"}, "attempt": 1, "delayMs": 1}
+    more = {"reason": "", "status": "running", "error": {"type": "x"}, "attempt": 1, "delayMs": 1}
     task = {"task": "/do/0/a", "name": "a", "taskId": str(uuid7())}
     event = to_cloud_event({"type": type, "at": 1_700_000_000_000, **more, **task}, facts, 1)
     payload_validator(document, "events").validate([event])

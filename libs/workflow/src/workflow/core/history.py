@@ -13,6 +13,7 @@ and besides, by type:
 | workflow.started | |
 | workflow.suspended, workflow.cancelled | `reason` |
 | workflow.resumed | |
+| workflow.status-changed | `status`; told by a turn that changed something and records nothing else |
 | workflow.faulted | `error` |
 | workflow.completed | the output |
 | task.created | `kind`; `function` of a call |
@@ -43,6 +44,7 @@ EVENT_TYPES = (
     "workflow.started",
     "workflow.suspended",
     "workflow.resumed",
+    "workflow.status-changed",
     "workflow.cancelled",
     "workflow.faulted",
     "workflow.completed",
@@ -167,6 +169,7 @@ _DATA: dict[str, _Data] = {
     "workflow.started": _workflow_started,
     "workflow.suspended": _workflow_data("suspendedAt", "reason"),
     "workflow.resumed": _workflow_data("resumedAt"),
+    "workflow.status-changed": _workflow_data("updatedAt", "status"),
     "workflow.cancelled": _workflow_data("cancelledAt", "reason"),
     "workflow.faulted": _workflow_data("faultedAt", "error"),
     "workflow.completed": _workflow_completed,

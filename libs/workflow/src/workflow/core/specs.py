@@ -10,6 +10,7 @@ from workflow.core.http_arguments import http_arguments
 from workflow.core.nodes import (
     CallSpec,
     ForkSpec,
+    Formula,
     ForSpec,
     InlineSpec,
     Kind,
@@ -184,12 +185,14 @@ def _wait(compiler: Compiler, task: Task, pointer: str, reads: Reads) -> Spec:
 
 
 def _switch(compiler: Compiler, task: Task, names: list[str], reads: Reads) -> Spec:
-    cases = []
+    cases: list[tuple[Formula | None, int]] = []
     for item in task["switch"]:
         case = next(iter(item.values()))
         when = case.get("when")
         condition = None if when is None else bare(when, reads)
         cases.append((condition, compiler.directive(case["then"], names)))
+    # The default may stand anywhere, and matches when no other case does.
+    cases.sort(key=lambda case: case[0] is None)
     return SwitchSpec(tuple(cases))
 
 

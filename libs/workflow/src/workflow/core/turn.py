@@ -21,7 +21,7 @@ from workflow.core.loops import next_turn
 from workflow.core.messages import Message
 from workflow.core.nodes import Kind
 from workflow.core.plan import Plan
-from workflow.core.recording import name_outputs, store_results
+from workflow.core.recording import name_outputs, record_workflow, store_results
 from workflow.core.snapshot import encode
 from workflow.core.state import Frame, State, Step
 from workflow.core.values import Value
@@ -118,6 +118,10 @@ class Turn:
         state.agenda = [frame for frame in work.agenda if frame.step not in _IDLE]
         self._settle_continue()
         self._settle_phase()
+        if not work.effects.events:
+            # Nothing but skipped tasks. Hosts use the sequence as the version of the execution, so whatever changes it
+            # must be recorded.
+            record_workflow(work, "status-changed", status=state.phase)
         work.settle_waits()
         work.effects.values.extend(store_results(work))
         snapshot, values = encode(state)
@@ -139,11 +143,7 @@ class Turn:
 
     def _drive_agenda(self, agenda: deque[Frame]) -> None:
         work = self._work
-        # Hosts use the sequence as the version of the execution. So a turn goes on until it has recorded something; only one that
-        # finds nothing but skipped tasks on its agenda changes the state without an event, and may be lost and done again.
-        while agenda and (
-            work.transitions < work.limits.transitions_max or not work.effects.events
-        ):
+        while agenda and work.transitions < work.limits.transitions_max:
             self._step(agenda[0])
             agenda.popleft()
 

@@ -37,13 +37,12 @@ def check(document: Examined, report: Report) -> None:
 
 
 def _check_defaults(task: SwitchTask, pointer: str, report: Report) -> None:
-    """Cases are tried in order, and one without `when` always matches."""
-    conditions = [item.case.when for item in task.switch]
-    default = conditions.index(None) if None in conditions else len(conditions)
-    for position in range(default + 1, len(conditions)):
-        report.warning(
-            Code.UNUSED,
+    """The case without `when` is for what no other case matches, wherever it stands."""
+    defaults = [position for position, item in enumerate(task.switch) if item.case.when is None]
+    for position in defaults[1:]:
+        report.error(
+            Code.STRUCTURE,
             join(pointer, position),
-            f"this case is never reached: `{task.switch[default].name}` before it has no `when`",
-            "Put the case without `when` last.",
+            f"a second case has no `when`: `{task.switch[defaults[0]].name}` has none either",
+            "Give it a condition; one case at most may be the default.",
         )
