@@ -40,6 +40,7 @@ from orchestrator.notes import Notes
 from orchestrator.ports import StoreAway
 from orchestrator.recovery import Recovery
 from orchestrator.redis_view import RedisGeneration, RedisQueues, refuse_evicting_redis
+from orchestrator.restored import Restoration
 from orchestrator.storage.administration import DeadLetters, PostgresAdministration, PostgresTasks
 from orchestrator.storage.executions import PostgresStore
 from orchestrator.storage.installation import (
@@ -48,6 +49,7 @@ from orchestrator.storage.installation import (
     PostgresDefinitions,
     PostgresLimits,
 )
+from orchestrator.storage.restored import PostgresKnowledgeOfMessages
 from orchestrator.storage.sweeps import PostgresSweeps
 from orchestrator.suspects import Suspects
 from orchestrator.sweeps import Sweeps
@@ -161,6 +163,14 @@ class Orchestrator:
             bus=base.bus,
             sweeps=sweeps,
             generation=base.installation.generation,
+        )
+        self.restoration = Restoration(
+            link=base.control,
+            known=PostgresKnowledgeOfMessages(base.pool),
+            mark=base.sweep_store,
+            republishing=self.recovery,
+            generation=base.installation.generation,
+            partitions=base.installation.partitions,
         )
         self.intake = Intake(
             link=base.reader,
@@ -302,6 +312,7 @@ async def orchestrator(settings: OrchestratorSettings) -> AsyncGenerator[Orchest
 async def _join(service: Orchestrator) -> None:
     try:
         await refuse_evicting_redis(service.control)
+        await service.restoration.complete()
         await service.recovery.begin()
         await service.upkeep.join()
     except REDIS_ERRORS as error:

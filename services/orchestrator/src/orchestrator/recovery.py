@@ -15,6 +15,7 @@ from uuid import UUID
 import structlog
 
 from common import metrics
+from common.streams.names import RESTORED
 from orchestrator.generation import Generation
 from orchestrator.ports import Bus
 from orchestrator.sweeps import Sweeps, TaskBody, Turn
@@ -91,7 +92,12 @@ class Recovery:
             metrics.REDIS_LOST.inc()
         else:
             self._generation.current = await self._key.current()
-        return self._generation.current != await self._store.settled_generation()
+        settled = await self._store.settled_generation()
+        if settled.startswith(RESTORED):
+            # What this process remembers may be of a time that is undone. A new one remembers nothing.
+            log.critical("backup_restored_under_a_running_service")
+            raise SystemExit(1)
+        return self._generation.current != settled
 
     async def run(self) -> int:
         """Publish again what Redis should hold; entries published, 0 if another replica is at it."""
@@ -103,10 +109,14 @@ class Recovery:
                 return 0
             # What is published now must carry it, or executors take it for a remainder of an earlier one.
             self._generation.current = generation
-            count = await self._republish_tasks() + await self._republish_events()
+            count = await self.publish_again()
             await self._store.settle_generation(generation)
         log.warning("redis_contents_published_again", entries=count, generation=generation)
         return count
+
+    async def publish_again(self) -> int:
+        """Every task that should be in a stream, and the events of the last while; how many entries."""
+        return await self._republish_tasks() + await self._republish_events()
 
     async def _republish_tasks(self) -> int:
         count, after = 0, (NOTHING, "")

@@ -12,6 +12,10 @@ from uuid import UUID
 GENERATION_KEY: Final = "kwe:generation"
 """Changes whenever the contents of Redis were lost; absent means lost just now."""
 
+RESTORED: Final = "restored:"
+"""Stands before a generation in PostgreSQL when a backup was put back: what Redis holds is of a time that is undone, until
+an orchestrator has begun that generation."""
+
 DATABASE_DOWN_KEY: Final = "kwe:health:database"
 """`ok` while an orchestrator reaches PostgreSQL; expires after a second or so."""
 
@@ -39,6 +43,11 @@ def tasks(queue: str) -> str:
 
 def claim(queue: str, task_id: UUID | str, attempt: int) -> str:
     return f"kwe:claim:{{q:{queue}}}:{task_id}:{attempt}"
+
+
+def claims(queue: str) -> str:
+    """Pattern of every claim of a queue."""
+    return f"kwe:claim:{{q:{queue}}}:*"
 
 
 def cancel_channel(queue: str) -> str:

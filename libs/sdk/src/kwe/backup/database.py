@@ -10,9 +10,7 @@ from uuid import uuid4
 from common.errors import ConfigurationError
 from common.postgres import connect
 from common.settings import DatabaseSettings
-
-RESTORED: Final = "restored:"
-"""Put before a generation of Redis: its contents are of a time that this database has not lived through."""
+from common.streams.names import RESTORED
 
 SCHEMAS: Final = ("workflow", "knowledge")
 GATEWAY_ROLE: Final = "kwe_gateway"
