@@ -2,14 +2,23 @@
 
 import json
 import logging
+import os
+import signal
 from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
 import structlog
+from pydantic import SecretStr
 
-from common.logs import configure_logging, get_logger
-from common.settings import LogSettings
+from common.logs import (
+    configure_logging,
+    contents_are_logged,
+    get_logger,
+    toggle_debug,
+    toggle_debug_on_signal,
+)
+from common.settings import GatewaySettings, LogSettings
 from common.telemetry import current_traceparent, new_traceparent, span
 
 EXECUTION = UUID("0194b1c4-0000-7000-8000-000000000001")
@@ -138,3 +147,87 @@ def test_a_reader_that_went_away_does_not_stop_the_work(monkeypatch: pytest.Monk
     monkeypatch.setattr("sys.stdout", pipe)
     configure_logging("gateway", LogSettings())
     get_logger().info("nobody_reads")
+
+
+def test_debug_is_turned_on_and_off_while_the_process_runs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging("executor", LogSettings(log_level="error"))
+    log = get_logger()
+    log.warning("unseen")
+    toggle_debug()
+    log.debug("seen")
+    toggle_debug()
+    log.warning("unseen")
+    log.error("failed")
+    assert [line["event"] for line in lines(capsys)] == ["log_level_changed", "seen", "failed"]
+
+
+def test_a_process_that_began_at_debug_goes_to_info_and_back(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging("executor", LogSettings(log_level="debug"))
+    toggle_debug()
+    get_logger().debug("unseen")
+    toggle_debug()
+    get_logger().debug("seen")
+    events = [line["event"] for line in lines(capsys)]
+    assert events == ["log_level_changed", "log_level_changed", "seen"]
+
+
+def test_the_signal_turns_debug_on(capsys: pytest.CaptureFixture[str]) -> None:
+    before = signal.getsignal(signal.SIGUSR1)
+    configure_logging("executor", LogSettings())
+    toggle_debug_on_signal()
+    try:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        get_logger().debug("seen")
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert [line["event"] for line in lines(capsys)] == ["log_level_changed", "seen"]
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_no_secret_reaches_a_line_wherever_it_is_quoted(
+    log_format: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = GatewaySettings.model_validate(
+        {
+            "log_format": log_format,
+            "jwt_secret": SecretStr("signing-key-of-32-characters-or-more"),
+            "redis_password": SecretStr("correct horse battery"),
+        }
+    )
+    configure_logging("gateway", settings)
+    try:
+        raise ConnectionError("rediss://kwe:hush-hush@redis:6379 refuses correct horse battery")
+    except ConnectionError:
+        get_logger().exception(
+            "connection_failed",
+            headers={"Authorization": "Bearer abcdefghijklmnop", "Accept": "*/*"},
+            password="x",
+            said=["signing-key-of-32-characters-or-more", "kwe_" + "0a" * 16 + "_" + "Z" * 43],
+        )
+    text = capsys.readouterr().out
+    assert "connection_failed" in text
+    for secret in ("hush-hush", "horse", "abcdefgh", "signing-key", "ZZZZ"):
+        assert secret not in text
+
+
+def test_contents_are_withheld_unless_they_are_asked_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    quoted = "the row is refused\nDETAIL: Failing row contains (my diagnosis)."
+    for asked in (False, True):
+        configure_logging("executor", LogSettings(log_level="debug", log_contents=asked))
+        assert contents_are_logged() is asked
+        get_logger().debug("asked", prompt="my diagnosis", documents=3, error=quoted)
+    withheld, shown = lines(capsys)
+    assert (withheld["prompt"], withheld["documents"]) == ("[withheld]", 3)
+    assert "diagnosis" not in str(withheld)
+    assert (shown["prompt"], shown["error"]) == ("my diagnosis", quoted)
+
+
+def test_contents_are_not_logged_at_info_even_when_they_are_allowed() -> None:
+    configure_logging("executor", LogSettings(log_contents=True))
+    assert not contents_are_logged()

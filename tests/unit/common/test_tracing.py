@@ -22,6 +22,7 @@ from common.telemetry import (
     current_traceparent,
     is_traceparent,
     new_traceparent,
+    of_caller,
     record_span,
     shutdown_tracing,
     span,
@@ -237,3 +238,64 @@ def test_shutting_down_does_not_wait_for_a_collector_that_hangs() -> None:
         started = time.monotonic()
         shutdown_tracing(0.3)
         assert time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"apm_enabled": False},
+        {"otel_sdk_disabled": True},
+        {"otel_traces_exporter": "none"},
+        {"otel_traces_sampler": "always_off"},
+        {"otel_exporter_otlp_endpoint": None},
+    ],
+)
+def test_tracing_is_off_where_any_of_the_variables_says_so(changes: dict[str, object]) -> None:
+    given = {"otel_exporter_otlp_endpoint": "http://127.0.0.1:4318"} | changes
+    assert not configure_tracing("gateway", TelemetrySettings.model_validate(given))
+
+
+@pytest.mark.parametrize(
+    ("sampler", "caller", "is_recorded"),
+    [
+        ("parentbased_always_on", None, True),
+        ("parentbased_always_off", None, False),
+        ("parentbased_always_off", True, True),
+        ("parentbased_always_on", False, False),
+        ("always_on", False, True),
+        ("traceidratio", True, False),
+    ],
+)
+async def test_the_sampler_decides_what_is_recorded(
+    sampler: str, caller: bool | None, is_recorded: bool
+) -> None:
+    given = None if caller is None else new_traceparent(sampled=caller)
+    async with running_receiver() as receiver:
+        settings = TelemetrySettings.model_validate(
+            {
+                "apm_server_url": receiver.endpoint,
+                "otel_service_name": "tickets",
+                "otel_traces_sampler": sampler,
+                "otel_traces_sampler_arg": 0,
+            }
+        )
+        assert configure_tracing("gateway", settings)
+        with span("request", parent_traceparent=of_caller(given)):
+            assert given is None or current_traceparent()[3:35] == given[3:35]
+        await flush()
+    assert [one.name for one in receiver.spans] == (["request"] if is_recorded else [])
+    assert receiver.services == ({"tickets"} if is_recorded else set())
+
+
+async def test_the_address_for_traces_is_taken_as_it_stands() -> None:
+    async with running_receiver() as receiver:
+        settings = TelemetrySettings(
+            otel_exporter_otlp_endpoint="http://127.0.0.1:1",
+            otel_exporter_otlp_traces_endpoint=f"{receiver.endpoint}/v1/traces",
+            otel_traces_sampler_arg=1.0,
+        )
+        assert configure_tracing("gateway", settings)
+        with span("request"):
+            pass
+        await flush()
+    assert receiver.named("request")

@@ -15,9 +15,12 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
+from common.bounded_labels import show_organizations
 from common.error_reports import configure_error_reports, flush_error_reports
 from common.errors import ConfigurationError
-from common.logs import configure_logging, get_logger
+from common.logs import configure_logging, get_logger, toggle_debug_on_signal
+from common.metrics import BUILD
+from common.release import version
 from common.settings import CommonSettings, load
 from common.telemetry import configure_tracing, shutdown_tracing
 
@@ -32,8 +35,11 @@ def start_process(service: str, settings_class: type[S]) -> S:
     """The first line of every `__main__`: read the settings, then set up logs, traces and error reports."""
     settings = load(settings_class)
     configure_logging(service, settings)
-    configure_tracing(service, settings)
+    toggle_debug_on_signal()
+    configure_tracing(service, settings, environment=settings.app_env.value)
     configure_error_reports(settings)
+    show_organizations(settings.metrics_organizations)
+    BUILD.info({"service": service, "version": version(), "python": sys.version.partition(" ")[0]})
     return settings
 
 

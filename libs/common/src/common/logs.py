@@ -3,11 +3,15 @@
 Keys: `timestamp, level, event, service`, the identity that the edge has bound (`workflowId, organizationId,
 executionId, taskId, correlationId`), `trace_id, span_id`, and what the line itself says. `event` is a fact in
 snake_case, never a sentence. Code binds identity in Python's spelling; the line has JSON's.
+
+SIGUSR1 turns `debug` on, and off again: a process is looked into without a restart, by whoever may signal it.
+Secrets are taken out of every line, and prompts, answers and document texts unless `LOG_CONTENTS` asks for them.
 """
 
 import contextlib
 import json
 import logging
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,6 +20,8 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from common.metrics import LOGGED
+from common.redaction import Redactor, secrets_of
 from common.settings import LogSettings
 from common.telemetry import current_ids
 
@@ -36,32 +42,98 @@ get_logger = structlog.stdlib.get_logger
 
 def configure_logging(service: str, settings: LogSettings) -> None:
     """Set up structlog, and let the standard library's loggers speak through it. Call once, at start-up."""
-    level = getattr(logging, settings.log_level.upper())
+    _Level.configured = getattr(logging, settings.log_level.upper())
     console = settings.log_format == "console"
+    redactor = Redactor(secrets_of(settings), contents=settings.log_contents)
     structlog.configure(
-        processors=_processors(service, console=console),
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        processors=_processors(service, redactor, console=console),
+        wrapper_class=_LeveledLogger,
         logger_factory=(structlog.PrintLoggerFactory(sys.stdout) if console else _LineLogger),
         cache_logger_on_first_use=True,
     )
-    root = logging.getLogger()
-    root.handlers = [_Bridge()]
+    logging.getLogger().handlers = [_Bridge()]
+    _Level.redactor = redactor
+    set_level(_Level.configured)
+
+
+class _Level:
+    """What is logged now, and what the settings say. One per process."""
+
+    configured = logging.INFO
+    current = logging.INFO
+    redactor = Redactor()
+
+
+def set_level(level: int) -> None:
+    """Log from this level on, from the next line on."""
+    _Level.current = level
     # Libraries are quieter than we are: their `info` is rarely a fact about our work.
-    root.setLevel(max(level, logging.WARNING) if level > logging.DEBUG else logging.INFO)
+    logging.getLogger().setLevel(
+        max(level, logging.WARNING) if level > logging.DEBUG else logging.INFO
+    )
 
 
-def _processors(service: str, *, console: bool) -> list[Processor]:
+def toggle_debug() -> None:
+    """To `debug`, or back to what the settings say."""
+    is_debug = _Level.current == logging.DEBUG
+    back = _Level.configured if _Level.configured > logging.DEBUG else logging.INFO
+    set_level(back if is_debug else logging.DEBUG)
+    # A warning, so that it is seen at any level: from here on there is more, or less, to be read.
+    get_logger(__name__).warning(
+        "log_level_changed", to=logging.getLevelName(_Level.current).lower()
+    )
+
+
+def toggle_debug_on_signal() -> None:
+    """Let SIGUSR1 call `toggle_debug`; only in the main thread, and only where there is such a signal."""
+    if hasattr(signal, "SIGUSR1"):
+        signal.signal(signal.SIGUSR1, lambda _number, _frame: toggle_debug())
+
+
+def contents_are_logged() -> bool:
+    """Whether prompts, answers and texts may be logged: asked for, and at the level `debug`."""
+    return _Level.current <= logging.DEBUG and _Level.redactor.shows_contents
+
+
+class _LeveledLogger(structlog.make_filtering_bound_logger(logging.DEBUG)):  # type: ignore[misc]  # made at run time
+    """structlog fixes the level when a logger is first used; this asks each time, for 0.1 µs."""
+
+    def debug(self, event: str | None = None, *arguments: Any, **fields: Any) -> Any:
+        if _Level.current <= logging.DEBUG:
+            return super().debug(event, *arguments, **fields)
+        return None
+
+    def info(self, event: str | None = None, *arguments: Any, **fields: Any) -> Any:
+        if _Level.current <= logging.INFO:
+            return super().info(event, *arguments, **fields)
+        return None
+
+    def warning(self, event: str | None = None, *arguments: Any, **fields: Any) -> Any:
+        if _Level.current <= logging.WARNING:
+            return super().warning(event, *arguments, **fields)
+        return None
+
+    def log(self, level: int, event: str | None = None, *arguments: Any, **fields: Any) -> Any:
+        if _Level.current <= level:
+            return super().log(level, event, *arguments, **fields)
+        return None
+
+
+def _processors(service: str, redactor: Redactor, *, console: bool) -> list[Processor]:
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
+        count_lines,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _Service(service),
         add_trace,
         report_error,
+        # In both forms: the console's own tracebacks show local variables, and so prompts and documents.
         structlog.processors.format_exc_info,
+        _Redaction(redactor),
     ]
     if console:
-        return [*shared[:-1], structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
+        return [*shared, structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
     return [*shared, json_names, render_json]
 
 
@@ -86,6 +158,24 @@ class _Service:
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         event["service"] = self._service
         return event
+
+
+class _Redaction:
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        return {name: self._redactor.field(name, value) for name, value in event.items()}
+
+
+_COUNTED = {level: LOGGED.labels(level) for level in ("warning", "error", "critical")}
+
+
+def count_lines(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Warnings and errors are metrics too: an alert needs no search engine for logs."""
+    if (counter := _COUNTED.get(event["level"])) is not None:
+        counter.inc()
+    return event
 
 
 def add_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -30,6 +30,7 @@ from opentelemetry import trace
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
 from opentelemetry.util.types import AttributeValue
 
+from common.release import version
 from common.settings import TelemetrySettings
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ __all__ = [
     "current_traceparent",
     "is_traceparent",
     "new_traceparent",
+    "of_caller",
     "record_span",
     "shutdown_tracing",
     "span",
@@ -62,12 +64,13 @@ class _Tracing:
     tracer: trace.Tracer | None = None
     provider: "TracerProvider | None" = None
     ratio: float = 0.0
+    obeys_callers: bool = True
 
 
-def configure_tracing(service: str, settings: TelemetrySettings) -> bool:
+def configure_tracing(service: str, settings: TelemetrySettings, *, environment: str = "") -> bool:
     """Start exporting, where an endpoint is set. Says whether it did."""
-    endpoint = settings.otel_exporter_otlp_endpoint or settings.apm_server_url
-    if not settings.apm_enabled or endpoint is None:
+    endpoint = _endpoint(settings)
+    if endpoint is None or not _is_wanted(settings):
         return False
     # Imported here: the SDK and its exporter cost 15 MB that an installation without tracing need not pay.
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -78,7 +81,10 @@ def configure_tracing(service: str, settings: TelemetrySettings) -> bool:
 
     resource = Resource.create(
         {
-            "service.name": f"{settings.apm_service_name or 'kwe'}-{service}",
+            "service.name": settings.otel_service_name
+            or f"{settings.apm_service_name or 'kwe'}-{service}",
+            "service.version": version(),
+            "deployment.environment.name": environment or "unknown",
             "service.namespace": "kwe",
             "service.instance.id": f"{socket.gethostname()}-{os.getpid()}",
         }
@@ -86,14 +92,43 @@ def configure_tracing(service: str, settings: TelemetrySettings) -> bool:
     # Whether a span is recorded is decided in `span`, before the SDK is asked.
     provider = TracerProvider(resource=resource, sampler=ALWAYS_ON, shutdown_on_exit=False)
     exporter = OTLPSpanExporter(
-        endpoint=f"{endpoint.rstrip('/')}/v1/traces",
+        endpoint=endpoint,
         headers=_headers(settings),
-        timeout=_EXPORT_SECONDS,
+        # The rest of its variables (compression, certificate, …) the exporter reads itself.
+        timeout=None if "OTEL_EXPORTER_OTLP_TIMEOUT" in os.environ else _EXPORT_SECONDS,
     )
     provider.add_span_processor(BatchSpanProcessor(exporter))
     _Tracing.provider, _Tracing.tracer = provider, provider.get_tracer("kwe")
-    _Tracing.ratio = settings.otel_traces_sampler_arg
+    _Tracing.ratio = _ratio(settings)
+    _Tracing.obeys_callers = settings.otel_traces_sampler.startswith("parentbased_")
     return True
+
+
+def _is_wanted(settings: TelemetrySettings) -> bool:
+    return (
+        settings.apm_enabled
+        and not settings.otel_sdk_disabled
+        and settings.otel_traces_exporter != "none"
+        and settings.otel_traces_sampler != "always_off"
+    )
+
+
+def _endpoint(settings: TelemetrySettings) -> str | None:
+    """The variable for traces is an address as it stands; the general ones are where paths begin."""
+    if settings.otel_exporter_otlp_traces_endpoint is not None:
+        return settings.otel_exporter_otlp_traces_endpoint
+    base = settings.otel_exporter_otlp_endpoint or settings.apm_server_url
+    return None if base is None else f"{base.rstrip('/')}/v1/traces"
+
+
+def _ratio(settings: TelemetrySettings) -> float:
+    match settings.otel_traces_sampler.removeprefix("parentbased_"):
+        case "always_on":
+            return 1.0
+        case "always_off":
+            return 0.0
+        case _:
+            return settings.otel_traces_sampler_arg
 
 
 def _headers(settings: TelemetrySettings) -> dict[str, str]:
@@ -137,6 +172,13 @@ def current_ids() -> tuple[str, str] | None:
 
 def _begins_sampled() -> bool:
     return _Tracing.tracer is not None and random.random() < _Tracing.ratio  # noqa: S311
+
+
+def of_caller(traceparent: str | None) -> str | None:
+    """A caller's position, which is in its trace; whether that is recorded here, the sampler may decide anew."""
+    if traceparent is None or not is_traceparent(traceparent) or _Tracing.obeys_callers:
+        return traceparent
+    return f"{traceparent[:53]}{'01' if _begins_sampled() else '00'}"
 
 
 def is_traceparent(text: str) -> bool:

@@ -1,9 +1,7 @@
 """python -m knowledge: collections, ingestion and search."""
 
-from common.lifecycle import run_service, run_until_signalled
-from common.logs import configure_logging
-from common.settings import KnowledgeSettings, load
-from common.telemetry import configure_tracing
+from common.lifecycle import run_service, run_until_signalled, start_process
+from common.settings import KnowledgeSettings
 from knowledge.app import SERVICE, knowledge_service
 
 
@@ -14,9 +12,7 @@ async def run(settings: KnowledgeSettings) -> None:
 
 
 def main() -> None:
-    settings = load(KnowledgeSettings)
-    configure_logging(SERVICE, settings)
-    configure_tracing(SERVICE, settings)
+    settings = start_process(SERVICE, KnowledgeSettings)
     run_service(SERVICE, run(settings))
 
 

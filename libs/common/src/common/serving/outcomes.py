@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from common.contracts.base import INLINE_INPUT_BYTES_MAX, PayloadReference
 from common.contracts.tasks import TaskFailed, TaskRequested, TaskSucceeded
+from common.error_reports import reported_duration
 from common.logs import get_logger
 from common.serving.context import TaskContext
 from common.serving.failures import FunctionError
@@ -40,11 +41,15 @@ async def attempt_task(
     serving: Serving, task: TaskRequested, context: TaskContext, started_at_ms: int
 ) -> TaskSucceeded | TaskFailed:
     """Perform the function and say how it ended. Raises nothing but what ends this process or this job."""
-    with span(
-        f"task {task.function}",
-        parent_traceparent=task.traceparent or None,
-        kind=SpanKind.CONSUMER,
-        attributes=_attributes(serving, task),
+    name = f"task {task.function}"
+    with (
+        reported_duration(name, "queue.process"),
+        span(
+            name,
+            parent_traceparent=task.traceparent or None,
+            kind=SpanKind.CONSUMER,
+            attributes=_attributes(serving, task),
+        ),
     ):
         try:
             return await _succeed(serving, task, context, started_at_ms)

@@ -4,12 +4,21 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Literal
 
-from pydantic import PositiveInt, SecretStr
+from pydantic import NonNegativeInt, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from common.settings.durations import Duration, parse_duration
 from common.settings.values import Environment
 from common.settings.variable import variable
+
+Sampler = Literal[
+    "always_on",
+    "always_off",
+    "traceidratio",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+]
 
 
 class SettingsGroup(BaseSettings):
@@ -90,6 +99,11 @@ class LogSettings(SettingsGroup):
     log_format: Literal["json", "console"] = variable(
         "json", example="json", description="`json` for machines, `console` for a terminal."
     )
+    log_contents: bool = variable(
+        False,
+        example="false",
+        description="Whether prompts, answers and document texts may appear in logs, at the level `debug`. Secrets never do.",
+    )
 
 
 class TelemetrySettings(SettingsGroup):
@@ -104,6 +118,12 @@ class TelemetrySettings(SettingsGroup):
         le=65535,
         example="9090",
         description="Port of `/health`, `/ready` and `/metrics`. 0 takes a free one.",
+    )
+    metrics_organizations: NonNegativeInt = variable(
+        0,
+        le=100,
+        example="0",
+        description="How many of the busiest organisations get series of their own, labelled with their ids.",
     )
     apm_enabled: bool = variable(
         True,
@@ -120,20 +140,46 @@ class TelemetrySettings(SettingsGroup):
         pattern=r"^https?://",
         description="An APM server that takes OTLP over HTTP. `OTEL_EXPORTER_OTLP_ENDPOINT` wins over it.",
     )
+    otel_sdk_disabled: bool = variable(
+        False, example="false", description="`true` switches tracing off, like `APM_ENABLED=false`."
+    )
+    otel_service_name: str | None = variable(
+        None,
+        default_text="`APM_SERVICE_NAME`, then the service's own name",
+        description="The whole service name in traces. Wins over `APM_SERVICE_NAME`.",
+    )
     otel_exporter_otlp_endpoint: str | None = variable(
         None, pattern=r"^https?://", description="Base address of an OTLP/HTTP collector."
+    )
+    otel_exporter_otlp_traces_endpoint: str | None = variable(
+        None,
+        pattern=r"^https?://",
+        description="Whole address that traces are sent to, where it is not `/v1/traces` of the collector.",
+    )
+    otel_exporter_otlp_protocol: Literal["http/protobuf"] = variable(
+        "http/protobuf",
+        example="http/protobuf",
+        description="How traces are sent. A collector takes it on port 4318.",
     )
     otel_exporter_otlp_headers: SecretStr | None = variable(
         None,
         secret=True,
         description="Headers for the collector, such as its token: `name=value`, separated by commas.",
     )
+    otel_traces_exporter: Literal["otlp", "none"] = variable(
+        "otlp", example="otlp", description="`none` switches tracing off."
+    )
+    otel_traces_sampler: Sampler = variable(
+        "parentbased_traceidratio",
+        example="parentbased_traceidratio",
+        description="Which traces are recorded. With `parentbased_…` a caller's `traceparent` decides for its own trace.",
+    )
     otel_traces_sampler_arg: float = variable(
         0.05,
         ge=0,
         le=1,
         example="0.05",
-        description="Share of new traces that are recorded. A caller's `traceparent` decides for its own trace.",
+        description="Share of traces that the `…traceidratio` samplers record.",
     )
     sentry_dsn: SecretStr | None = variable(
         None,
@@ -143,8 +189,18 @@ class TelemetrySettings(SettingsGroup):
     sentry_environment: str | None = variable(
         None, default_text="`APP_ENV`", description="Environment name shown in Sentry."
     )
+    sentry_release: str | None = variable(
+        None, default_text="`kwe@` and the version", description="Release name shown in Sentry."
+    )
+    sentry_sample_rate: float = variable(
+        1.0, ge=0, le=1, example="1.0", description="Share of unexpected errors that is reported."
+    )
     sentry_traces_sample_rate: float = variable(
-        0.0, ge=0, le=1, example="0", description="Share of transactions that Sentry traces."
+        0.0,
+        ge=0,
+        le=1,
+        example="0",
+        description="Share of requests and tasks whose duration Sentry is told.",
     )
 
 

@@ -13,9 +13,12 @@ from aiohttp.typedefs import Handler
 from prometheus_client import Counter, Histogram
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
+from common.error_reports import reported_duration
 from common.logs import get_logger
 from common.metrics import HTTP_REQUESTS, HTTP_SECONDS
-from common.telemetry import SpanKind, current_traceparent, span
+from common.telemetry import SpanKind, current_traceparent, of_caller, span
+from gateway.context import GATEWAY
+from gateway.limits.addresses import client_address
 from gateway.route import REQUEST_ID, route_of
 
 log = get_logger(__name__)
@@ -26,6 +29,7 @@ EXTRA_HEADERS = web.RequestKey("extra_headers", dict[str, str])
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._~:/+=-]{1,128}")
 _UNMATCHED: Final = "unmatched"
+USER_AGENT_MAX: Final = 200
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH"})
 
 
@@ -41,12 +45,16 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     # Requests of one connection share their context: what the one before has bound goes first.
     clear_contextvars()
     bind_contextvars(correlation_id=request_id)
-    with span(
-        f"{method} {pattern}",
-        parent_traceparent=request.headers.get("traceparent"),
-        kind=SpanKind.SERVER,
-        attributes={"http.request.method": method, "http.route": pattern},
-    ) as recorded:
+    name = f"{method} {pattern}"
+    with (
+        reported_duration(name, "http.server"),
+        span(
+            name,
+            parent_traceparent=of_caller(request.headers.get("traceparent")),
+            kind=SpanKind.SERVER,
+            attributes={"http.request.method": method, "http.route": pattern},
+        ) as recorded,
+    ):
         request[TRACEPARENT] = current_traceparent()
         response = await handler(request)
         seconds = time.perf_counter() - started
@@ -54,8 +62,29 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         requests, durations = _metrics(method, pattern, response.status)
         requests.inc()
         durations.observe(seconds)
-        log.debug("request_answered", route=pattern, status=response.status, seconds=seconds)
+        if request.app[GATEWAY].settings.access_log:
+            _log_access(request, pattern, response, seconds)
         return response
+
+
+def _log_access(
+    request: web.Request, pattern: str, response: web.StreamResponse, seconds: float
+) -> None:
+    """Under the request's id and organisation, which are bound. Without the query: it may hold a question."""
+    trusted = request.app[GATEWAY].settings.trusted_proxies
+    forwarded = ",".join(request.headers.getall("X-Forwarded-For", ()))
+    log.info(
+        "request_answered",
+        method=request.method,
+        path=request.path,
+        route=pattern,
+        status=response.status,
+        seconds=round(seconds, 6),
+        received_bytes=request.content_length or 0,
+        sent_bytes=response.content_length or response.body_length,
+        client=client_address(request.remote or "", forwarded, trusted),
+        user_agent=request.headers.get("User-Agent", "")[:USER_AGENT_MAX],
+    )
 
 
 @cache

@@ -1,0 +1,115 @@
+"""What must not leave the process in a log line or an error report: secrets never, contents only when asked for.
+
+Code of ours logs neither. This is the second line of defence, for what exceptions and libraries quote: an address
+with its password, a request's headers, the row that PostgreSQL refuses.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from pydantic import BaseModel, SecretStr
+
+REDACTED: Final = "[redacted]"
+WITHHELD: Final = "[withheld]"
+SECRET_LENGTH_MIN: Final = 8
+"""Shorter ones would also be found where they are not meant."""
+
+_SECRET_NAMES: Final = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "dsn", "jwt"}
+    | {"password", "secret", "token", "api_key", "apikey", "credentials"}
+)
+_SECRET_ENDINGS: Final = ("_password", "_secret", "_token", "_api_key")
+_CONTENT_NAMES: Final = frozenset(
+    {
+        "prompt",
+        "prompts",
+        "messages",
+        "completion",
+        "answer",
+        "question",
+        "query",
+        "input",
+        "output",
+    }
+    | {"text", "texts", "content", "contents", "passage", "passages", "document", "body", "payload"}
+)
+
+_SECRETS: Final = re.compile(
+    r"(?P<scheme>\b[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s@]+@"
+    r"|(?P<bearer>\b(?:bearer|basic)\s+)[a-z0-9._~+/=-]{8,}"
+    r"|(?P<named>\b(?:password|passwd|secret|api[_-]?key|access[_-]?token)[\"']?\s*[=:]\s*[\"']?)[^\s\"',;&]+"
+    r"|\bsk-[a-z0-9_-]{16,}"
+    r"|\bkwe_[a-z0-9_-]{20,}"
+    r"|\beyj[a-z0-9_-]{8,}\.[a-z0-9_-]+\.[a-z0-9_-]+"
+    r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
+    re.IGNORECASE,
+)
+_QUOTED_CONTENTS: Final = re.compile(
+    r"(?P<detail>\bDETAIL:\s*)[^\n]+|(?P<input>\binput_value=).*?(?=, input_type=)", re.DOTALL
+)
+
+
+class Redactor:
+    """Cleans texts and the fields of log lines."""
+
+    def __init__(self, known: Iterable[str] = (), *, contents: bool = False) -> None:
+        """`known` are secrets themselves; `contents` lets prompts, answers and documents pass."""
+        longest_first = sorted({each for each in known if len(each) >= SECRET_LENGTH_MIN}, key=len)
+        self._known = tuple(reversed(longest_first))
+        self._contents = contents
+
+    @property
+    def shows_contents(self) -> bool:
+        return self._contents
+
+    def text(self, text: str) -> str:
+        for secret in self._known:
+            if secret in text:
+                text = text.replace(secret, REDACTED)
+        text = _SECRETS.sub(_without_secret, text)
+        return text if self._contents else _QUOTED_CONTENTS.sub(_without_content, text)
+
+    def field(self, name: str, value: Any) -> Any:
+        """One field of a line, by what it is called and what it says."""
+        lowered = name.lower()
+        if lowered in _SECRET_NAMES or lowered.endswith(_SECRET_ENDINGS):
+            return REDACTED if value else value
+        if not self._contents and lowered in _CONTENT_NAMES and _may_hold_content(value):
+            return WITHHELD
+        return self.value(value)
+
+    def value(self, value: Any) -> Any:
+        match value:
+            case str():
+                return self.text(value)
+            case Mapping():
+                return {name: self.field(str(name), each) for name, each in value.items()}
+            case list() | tuple():
+                return [self.value(each) for each in value]
+            case BaseException():
+                return self.text(str(value))
+            case _:
+                return value
+
+
+def secrets_of(settings: object) -> list[str]:
+    """The values of all secrets in the settings."""
+    if not isinstance(settings, BaseModel):
+        return []
+    values = (getattr(settings, name) for name in type(settings).model_fields)
+    return [each.get_secret_value() for each in values if isinstance(each, SecretStr)]
+
+
+def _may_hold_content(value: object) -> bool:
+    return isinstance(value, str | bytes | list | tuple | Mapping)
+
+
+def _without_secret(found: re.Match[str]) -> str:
+    if found["scheme"] is not None:
+        return f"{found['scheme']}:{REDACTED}@"
+    return f"{found['bearer'] or found['named'] or ''}{REDACTED}"
+
+
+def _without_content(found: re.Match[str]) -> str:
+    return f"{found['detail'] or found['input']}{WITHHELD}"
