@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from common.errors import ConfigurationError
 from common.settings.groups import SettingsGroup
+from common.settings.secret_sources import with_secrets
 from common.settings.values import Environment
 from common.settings.variable import facts_of
 
@@ -31,6 +32,7 @@ def load(settings_class: type[S]) -> S:
 
 def read(settings_class: type[S], environ: Mapping[str, str]) -> S:
     """Raise `ConfigurationError` whose detail lists every bad or missing variable, and no value."""
+    environ = with_secrets(environ)
     given, problems = _collect(settings_class, environ)
     production = given.get("app_env") == Environment.PRODUCTION
     if production:

@@ -24,12 +24,18 @@ from common.settings.providers import (
     OutboundSettings,
     openai_key_is_missing,
 )
+from common.settings.secret_sources import SecretSourceSettings
 from common.settings.values import pinecone_place, with_cloud
 from common.settings.variable import SPLIT, Words, variable
 
 
 class CommonSettings(
-    TelemetrySettings, RedisSettings, DatabaseSettings, LogSettings, ProcessSettings
+    TelemetrySettings,
+    SecretSourceSettings,
+    RedisSettings,
+    DatabaseSettings,
+    LogSettings,
+    ProcessSettings,
 ):
     """What every service needs."""
 
@@ -56,6 +62,11 @@ class EdgeSettings(ProcessSettings):
     """How the HTTP edge protects itself and its callers."""
 
     port: int = variable(3000, ge=0, le=65535, example="3000", description="Port of the HTTP API.")
+    access_log: bool = variable(
+        False,
+        example="true",
+        description="Log a line for every request that is answered: who, what, how long, under which request id.",
+    )
     cors_origin: Words = variable(
         (),
         example="https://app.example.com",
