@@ -29,6 +29,7 @@ from common.streams.consumer import Entry
 from orchestrator.accepting import Accepting
 from orchestrator.advance import Advance, Outcome
 from orchestrator.assemble import Installation
+from orchestrator.children import Children
 from orchestrator.committing import Committing
 from orchestrator.condemning import Condemning
 from orchestrator.deciding import Deciding
@@ -175,7 +176,7 @@ class Replica:
             store=database,
             clock=clock,
             windows=windows,
-            definitions=definitions,
+            children=Children(ancestry=database, definitions=definitions, limits=NoLimits()),
             installation=installation,
         )
         live = LiveExecutions(database, definitions)

@@ -91,6 +91,13 @@ class Database:
         await self._cut(before=True)
         return {id: self.payloads[id] for _, id in references if id in self.payloads}
 
+    async def levels_above(self, execution_id: UUID, limit: int) -> int:
+        await self._cut(before=True)
+        levels, facts = 0, self.executions[execution_id].facts
+        while levels < limit and facts.parent_id is not None and facts.parent_key is not None:
+            levels, facts = levels + 1, self.executions[facts.parent_id].facts
+        return levels
+
     async def load_input(self, execution_id: UUID) -> bytes:
         await self._cut(before=True)
         return self.executions[execution_id].input

@@ -8,6 +8,10 @@ from uuid import UUID
 
 import pytest
 
+from common.ids import uuid7
+from orchestrator.children import LEVELS_MAX
+from orchestrator.storage.executions import PostgresStore
+
 Call = Callable[..., dict[str, Any]]
 INNER = {"namespace": "tests", "name": "inner", "version": "1.0.0"}
 
@@ -109,3 +113,51 @@ async def test_a_lost_notice_of_a_closed_child_is_made_up_for(engine: Any, call:
     await engine.pool.execute("DELETE FROM workflow.waits WHERE execution_id = $1", child)
 
     assert await engine.outcome(id) == {"n": 1}
+
+
+async def test_a_workflow_that_runs_itself_for_ever_ends_at_a_bound(
+    engine: Any, call: Call
+) -> None:
+    inner = await engine.register("inner", [{"again": run()}])
+
+    id = await engine.start(inner)
+
+    error = await engine.outcome(id, status="faulted")
+    assert f"deeper than {LEVELS_MAX} levels" in error["detail"]
+    query = (
+        "SELECT count(*) FROM workflow.workflow_executions WHERE id = $1 OR parent_id IS NOT NULL"
+    )
+    assert await engine.pool.fetchval(query, id) == LEVELS_MAX + 1
+    await engine.nothing_left()
+
+
+async def test_levels_are_counted_by_a_replica_that_did_not_begin_them(
+    engine: Any, call: Call
+) -> None:
+    await engine.register("inner", [{"a": call("wait", gate="open")}])
+    id = await engine.start(await engine.register("outer", [{"sub": run()}]))
+    child = await child_of(engine, id)
+    store = PostgresStore(engine.pool)
+
+    assert [await store.levels_above(each, LEVELS_MAX) for each in (id, child)] == [0, 1]
+
+    engine.functions.gate("open").set()
+    await engine.outcome(id)
+
+
+async def test_a_child_nobody_waits_for_needs_room_like_any_other_execution(
+    engine: Any, call: Call
+) -> None:
+    organization = await engine.add_organization(uuid7(), concurrent=1)
+    await engine.register("inner", [{"a": call("echo")}], organization=organization)
+    tasks = [{"sub": run(awaited=False)}, {"held": call("wait", gate="open")}]
+    outer = await engine.register("outer", tasks, organization=organization)
+    id = await engine.start(outer, organization_id=organization)
+    child = await child_of(engine, id)
+
+    await engine.waits_for(child, "admission")
+
+    engine.functions.gate("open").set()
+    await engine.outcome(id)
+    await engine.outcome(child)
+    await engine.nothing_left()

@@ -26,6 +26,7 @@ from orchestrator.administration import Administration
 from orchestrator.advance import Advance
 from orchestrator.assemble import Installation
 from orchestrator.bus import RedisBus
+from orchestrator.children import Children
 from orchestrator.committing import Committing
 from orchestrator.condemning import Condemning
 from orchestrator.deciding import Deciding
@@ -139,7 +140,9 @@ class Orchestrator:
             store=base.store,
             clock=base.clock,
             windows=base.windows,
-            definitions=base.definitions,
+            children=Children(
+                ancestry=base.store, definitions=base.definitions, limits=base.limits
+            ),
             installation=base.installation,
         )
         dead_letters = DeadLetters(base.pool)

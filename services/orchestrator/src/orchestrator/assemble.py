@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -49,11 +50,18 @@ class Installation:
 
 @dataclass(frozen=True, slots=True)
 class NewChild:
-    """A sub-workflow that a turn asked for, with the definition it will run; None when there is none."""
+    """A sub-workflow that a turn asked for."""
 
     wait: OpenWait
     id: UUID
     facts: Facts | None
+    """With the definition it will run; None if it cannot be created."""
+
+    admitted: bool = True
+    """False if it must wait until its organisation has room for one more execution."""
+
+    obstacle: Mapping[str, object] = field(default_factory=dict)
+    """Why it cannot be created, as the task's error."""
 
 
 def child_id_of(parent: UUID, key: str, now_ms: int) -> UUID:
@@ -221,7 +229,7 @@ def add_child(
 ) -> None:
     """A sub-workflow: created pending in the parent's transaction, begun by its own first turn.
 
-    Without a definition (`facts` None) only the wait is written; the host then tells the parent that it is broken.
+    If it cannot be created (`facts` None) only the wait is written; the host then tells the parent that it is broken.
     """
     assert child.wait.child is not None
     if child.wait.child.awaited:
@@ -238,7 +246,10 @@ def add_child(
         )
     if child.facts is None:
         return
-    add_pending(write, child.facts, child.wait.child.input.raw, {}, installation, admitted=True)
+    value = child.wait.child.input
+    add_pending(write, child.facts, value.raw, {}, installation, admitted=child.admitted)
+    if not child.admitted:
+        return
     owed.add_notice(
         names.results(installation.partition(child.id)),
         ContinueExecution(

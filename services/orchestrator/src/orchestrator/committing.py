@@ -13,8 +13,8 @@ from common.contracts.executions import ContinueExecution
 from orchestrator import assemble
 from orchestrator.accepting import key_of
 from orchestrator.answers import answer_decided
-from orchestrator.assemble import Installation, NewChild, child_id_of
-from orchestrator.definitions import Definitions
+from orchestrator.assemble import Installation
+from orchestrator.children import Children
 from orchestrator.deliveries import Delivery, Group, Live, ObligationBroken, TimerDue
 from orchestrator.notices import Notices
 from orchestrator.ports import Clock, DataRefused, Facts, Lost, Store, Windows, Write
@@ -23,8 +23,6 @@ from orchestrator.tracing import turn_span
 from workflow.core.effects import OpenWait, WaitKind
 
 log = structlog.get_logger()
-
-CONFIGURATION_ERROR = "https://open-workflow-specification.org/spec/1.0.0/errors/configuration"
 
 
 @dataclass(slots=True)
@@ -62,13 +60,13 @@ class Committing:
         store: Store,
         clock: Clock,
         windows: Windows,
-        definitions: Definitions,
+        children: Children,
         installation: Installation,
     ) -> None:
         self._store = store
         self._clock = clock
         self._windows = windows
-        self._definitions = definitions
+        self._children = children
         self._installation = installation
         self._notices = Notices(store, installation)
         self._paid: list[UUID] = []
@@ -199,51 +197,18 @@ class Committing:
 
     async def _add_wait(self, wait: OpenWait, facts: Facts, assembled: Assembled) -> None:
         if wait.child is not None:
-            child = await self._child(wait, facts)
+            child = await self._children.prepare(wait, facts, self._clock.now_ms())
             assemble.add_child(assembled.write, assembled.owed, facts, child, self._installation)
             if child.facts is None and wait.child.awaited:
-                assembled.follow_ups.append(Delivery(_no_definition(wait, facts)))
+                broken = ObligationBroken(facts.execution_id, wait.key, dict(child.obstacle))
+                assembled.follow_ups.append(Delivery(broken))
+            if not child.admitted:
+                assembled.freed.add(facts.organization_id)
         elif wait.kind is WaitKind.CONTINUE:
             assembled.follow_ups.append(Delivery(_go_on(facts)))
         elif wait.kind is WaitKind.TIMER and wait.due_at is not None:
             assembled.alarms.append((wait.due_at, Delivery(TimerDue(facts.execution_id, wait.key))))
 
-    async def _child(self, wait: OpenWait, parent: Facts) -> NewChild:
-        assert wait.child is not None
-        child_id = child_id_of(parent.execution_id, wait.key, self._clock.now_ms())
-        definition = await self._definitions.to_start(
-            parent.organization_id,
-            f"{wait.child.namespace}/{wait.child.name}",
-            wait.child.version,
-        )
-        if definition is None:
-            return NewChild(wait, child_id, None)
-        facts = Facts(
-            child_id,
-            parent.organization_id,
-            definition.workflow_id,
-            definition.version,
-            definition.semver,
-            parent.traceparent,
-            parent.execution_id,
-            wait.key if wait.child.awaited else None,
-        )
-        return NewChild(wait, child_id, facts)
-
 
 def _go_on(facts: Facts) -> ContinueExecution:
     return ContinueExecution(organization_id=facts.organization_id, execution_id=facts.execution_id)
-
-
-def _no_definition(wait: OpenWait, facts: Facts) -> ObligationBroken:
-    assert wait.child is not None
-    return ObligationBroken(
-        facts.execution_id,
-        wait.key,
-        {
-            "type": CONFIGURATION_ERROR,
-            "status": 400,
-            "title": "Unknown workflow",
-            "detail": f"There is no workflow {wait.child.namespace}/{wait.child.name} {wait.child.version}; register it first.",
-        },
-    )

@@ -219,6 +219,10 @@ class Store(Protocol):
         """The child executions behind these child waits."""
         ...
 
+    async def levels_above(self, execution_id: UUID, limit: int) -> int:
+        """How many executions wait for this one, one for the other; counted up to `limit`."""
+        ...
+
     async def condemn(
         self,
         execution_id: UUID,

@@ -21,12 +21,12 @@ from common.contracts.tasks import TaskRequested
 from common.streams import names
 from common.streams.publisher import Outgoing
 from orchestrator.assemble import Installation
-from orchestrator.committing import CONFIGURATION_ERROR
 from orchestrator.deliveries import Delivery, ObligationBroken, TimerDue
 from orchestrator.notes import unknown_outcome
 from orchestrator.ports import Bus, Facts
 from orchestrator.publications import Note, events_entries
 from orchestrator.windows import QueueWindows
+from workflow.core.errors import ErrorKind, error_of
 
 log = structlog.get_logger()
 
@@ -216,12 +216,8 @@ class Sweeps:
             )
             told.append(Delivery(message))
         for wait in await self._store.missing_children(CHILD_AGE_S, PAGE):
-            error: dict[str, object] = {
-                "type": CONFIGURATION_ERROR,
-                "status": 400,
-                "title": "Unknown workflow",
-                "detail": "The workflow to run is not registered; register it first.",
-            }
+            detail = "The workflow to run is not registered, or runs itself without an end."
+            error = error_of(ErrorKind.CONFIGURATION, detail)
             told.append(Delivery(ObligationBroken(wait.execution_id, wait.key, error)))
         for child_id, organization_id in await self._store.abandoned_children(CHILD_AGE_S, PAGE):
             told.append(

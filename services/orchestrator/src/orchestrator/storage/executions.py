@@ -94,6 +94,11 @@ class PostgresStore:
             )
         return {(row["execution_id"], row["key"]): row["child_id"] for row in rows}
 
+    async def levels_above(self, execution_id: UUID, limit: int) -> int:
+        async with translated():
+            levels: int = await self._pool.fetchval(QUERIES["levels_above"], execution_id, limit)
+        return levels
+
     async def condemn(
         self,
         execution_id: UUID,

@@ -38,6 +38,20 @@ FROM unnest($1::uuid[], $2::text[]) AS asked (execution_id, key)
 JOIN workflow.waits AS wait USING (execution_id, key)
 WHERE wait.child_id IS NOT NULL;
 
+-- name: levels_above
+-- Executions that wait for this one, one for the other.
+WITH RECURSIVE above AS (
+    SELECT parent_id AS id, 1 AS level
+    FROM workflow.workflow_executions
+    WHERE id = $1 AND parent_id IS NOT NULL AND parent_key IS NOT NULL
+    UNION ALL
+    SELECT execution.parent_id, above.level + 1
+    FROM above
+    JOIN workflow.workflow_executions AS execution ON execution.id = above.id
+    WHERE execution.parent_id IS NOT NULL AND execution.parent_key IS NOT NULL AND above.level < $2::integer
+)
+SELECT coalesce(max(level), 0) FROM above;
+
 -- name: commit
 -- One batch of turns; see migration 0002.
 SELECT workflow.commit_batch(
