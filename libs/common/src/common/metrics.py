@@ -84,6 +84,9 @@ DEAD_LETTERS = Counter(
     "Messages set aside for an operator.",
     ["reason"],  # unreadable, not_advanced
 )
+for _reason in ("unreadable", "not_advanced"):
+    # There from the start: the step from nothing to 1 is no increase to Prometheus.
+    DEAD_LETTERS.labels(_reason)
 GUARDED_EVALUATIONS = Counter(
     "kwe_guarded_evaluations_total",
     "Expressions of unbounded cost, evaluated in processes that can be killed.",
@@ -108,6 +111,9 @@ DATABASE_CONNECTIONS = Gauge(
 )
 DATABASE_CONNECTIONS_MAX = Gauge(
     "kwe_database_connections_max", "Connections that the PostgreSQL server allows."
+)
+BACKUP_AT = Gauge(
+    "kwe_backup_timestamp_seconds", "When `kwe backup` last made a backup; 0 is never."
 )
 REDIS_MEMORY = Gauge("kwe_redis_memory_bytes", "Memory that Redis uses.")
 REDIS_MEMORY_MAX = Gauge("kwe_redis_memory_max_bytes", "Memory that Redis may use; 0 is no limit.")
@@ -217,6 +223,16 @@ RATE_LIMITED = Counter(
     ["limiter"],  # redis, local
 )
 SSE_CONNECTIONS = Gauge("kwe_sse_connections", "Open event streams.")
+CERTIFICATE_EXPIRY = Gauge(
+    "kwe_certificate_expiry_timestamp_seconds",
+    "When a certificate of WATCHED_CERTIFICATES expires.",
+    ["address"],
+)
+CERTIFICATE_CHECKS_FAILED = Counter(
+    "kwe_certificate_checks_failed_total",
+    "Looks at a certificate of WATCHED_CERTIFICATES that showed none.",
+    ["address"],
+)
 
 # --- who uses it: only with METRICS_ORGANIZATIONS ------------------------------------------------------------
 

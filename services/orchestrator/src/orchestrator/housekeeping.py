@@ -63,6 +63,7 @@ class Housekeeping:
         connections, connections_max = await self._store.connections()
         metrics.DATABASE_CONNECTIONS.set(connections)
         metrics.DATABASE_CONNECTIONS_MAX.set(connections_max)
+        metrics.BACKUP_AT.set(await self._store.backed_up_at())
         metrics.COUNTED.set_to_current_time()
 
     async def measure_streams(self) -> None:

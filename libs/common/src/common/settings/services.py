@@ -75,6 +75,10 @@ class EdgeSettings(ProcessSettings):
     cors_credentials: bool = variable(
         False, example="false", description="Whether those pages may send credentials."
     )
+    watched_certificates: Words = variable(
+        (),
+        description="Addresses (`host` or `host:port`), separated by commas, whose certificates' expiry becomes a metric.",
+    )
     rate_limit_window: Duration = variable(
         timedelta(minutes=15),
         gt=timedelta(),

@@ -43,6 +43,8 @@ async def take(
         # Last: it says that the other one is whole.
         await place.store(note, note.name)
         size = file.stat().st_size
+    async with database.opened(settings) as connection:
+        await database.note_backup(connection)
     removed = await rotate(place, keep_days=keep_days, now=datetime.now(UTC))
     return Taken(name, place.describe(name), size, checksum, tuple(removed))
 

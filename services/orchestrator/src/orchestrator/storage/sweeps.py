@@ -104,6 +104,10 @@ class PostgresSweeps:
         row = (await self._fetch("connections"))[0]
         return row["connections"], row["connections_max"]
 
+    async def backed_up_at(self) -> float:
+        """Seconds since the epoch; 0 if there never was a backup."""
+        return float((await self._fetch("backed_up_at"))[0]["at"])
+
     async def database_bytes(self) -> int:
         return int((await self._fetch("database_bytes"))[0]["bytes"])
 

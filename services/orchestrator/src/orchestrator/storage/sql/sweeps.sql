@@ -189,6 +189,9 @@ SELECT count(*) FROM workflow.execution_state;
 SELECT count(*) AS connections, current_setting('max_connections')::int AS connections_max
 FROM pg_stat_activity WHERE datid IS NOT NULL AND usesysid IS NOT NULL;
 
+-- name: backed_up_at
+SELECT coalesce(extract(epoch FROM backed_up_at), 0)::float8 AS at FROM workflow.installation;
+
 -- name: database_bytes
 -- Walks the files of the database, so it is not asked often.
 SELECT pg_database_size(current_database()) AS bytes;
