@@ -1,7 +1,7 @@
 """How the tests of documents write them, and where the language's own examples are.
 
-The examples and the schema of the language are not part of this repository. Tests that need them
-look in `KWE_DSL_EXAMPLES`, or in `shared/dsl` beside the checkout, and are skipped without.
+The examples and the schema of the language are not part of this repository: they are in the specification's. Tests that
+need them look in the folder `KWE_DSL_EXAMPLES`, with `examples/` and `workflow.schema.yaml`, and are skipped without.
 """
 
 import os
@@ -28,11 +28,11 @@ Find = Callable[..., list[Diagnostic]]
 def language_folder() -> Path:
     """The folder with `examples/` and `workflow.schema.yaml`."""
     given = os.environ.get("KWE_DSL_EXAMPLES")
-    beside = Path(__file__).resolve().parents[4] / "shared" / "dsl"
-    folder = Path(given) if given else beside
+    if not given:
+        pytest.skip("KWE_DSL_EXAMPLES does not say where the language's examples are")
+    folder = Path(given)
     folder = folder.parent if folder.name == "examples" else folder
-    if not (folder / "examples").is_dir():
-        pytest.skip("the language's examples are not here")
+    assert (folder / "examples").is_dir(), f"KWE_DSL_EXAMPLES: there is no {folder}/examples"
     return folder
 
 

@@ -61,6 +61,12 @@ def test_own_functions_stand_beside_the_built_in_ones() -> None:
         ("ingest", {"collection": "c", "documents": [{"id": "a", "text": "t"}]}, True),
         ("ingest", {"collection": "c", "documents": [{"id": "a"}]}, False),
         ("ingest", {"collection": "c", "documents": [{"text": "a", "url": "b"}]}, False),
+        ("ingest", {"collection": "c", "documents": [{"url": "b"}]}, False),
+        (
+            "ingest",
+            {"collection": "c", "documents": [{"text": "", "mediaType": "text/plain"}]},
+            True,
+        ),
     ],
 )
 def test_functions_take_what_their_schema_says(function: str, value: Any, expected: bool) -> None:

@@ -217,6 +217,45 @@ def test_an_own_function_is_known_to_the_catalog(diagnose: Find) -> None:
     assert diagnose(body, own=(own,)) == []
 
 
+@pytest.mark.parametrize(
+    ("functions", "circle"),
+    [
+        ("f: {call: f}", "`f` calls itself, without"),
+        ("f: {do: [{x: {set: {a: 1}}}, {y: {call: f}}]}", "`f` calls itself, without"),
+        ("f: {do: [{x: {do: [{y: {call: g}}]}}]}, g: {call: f}", "by way of `g` → `f`, without"),
+    ],
+)
+def test_functions_that_call_themselves_without_an_end_are_refused(
+    only: Only, functions: str, circle: str
+) -> None:
+    found = only(f"use: {{functions: {{{functions}}}}}\ndo:\n- a: {{call: f}}")
+    check(found, Code.RECURSION, "/use/functions/f", (2, 19))
+    assert circle in found.message
+    assert "`if`" in (found.advice or "")
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        "f: {if: .n > 0, call: f}",
+        "f: {do: [{x: {switch: [{d: {when: .n, then: exit}}]}}, {y: {call: f}}]}",
+        "f: {do: [{x: {set: {a: 1}, then: exit}}, {y: {call: f}}]}",
+        "f: {try: [{y: {call: f}}], catch: {}}",
+        "f: {for: {in: .n}, do: [{y: {call: f}}]}",
+    ],
+)
+def test_recursion_that_may_end_is_a_warning(only: Only, function: str) -> None:
+    found = only(f"use: {{functions: {{{function}}}}}\ndo:\n- a: {{call: f}}")
+    check(found, Code.RECURSION, "/use/functions/f", (2, 19))
+    assert found.severity is Severity.WARNING
+
+
+def test_functions_that_call_one_another_in_a_row_are_no_recursion(diagnose: Find) -> None:
+    rows = ", ".join(f"f{n}: {{do: [{{x: {{call: f{n + 1}}}}}]}}" for n in range(3000))
+    body = f"use: {{functions: {{{rows}, f3000: {{{SET}}}}}}}\ndo:\n- a: {{call: f0}}"
+    assert diagnose(body) == []
+
+
 def test_what_is_declared_and_never_used_is_a_warning(diagnose: Find) -> None:
     found = diagnose(
         "use:\n"
@@ -381,6 +420,17 @@ def test_arguments_fit_the_schema_of_an_inline_function(only: Only) -> None:
         "do:\n- a: {call: f, with: {id: one}}"
     )
     check(found, Code.ARGUMENTS, "/do/0/a/with/id", (4, 27))
+
+
+@pytest.mark.parametrize("url", ["'https://a.example/policy.md'", "'${ .url }'"])
+def test_documents_by_address_are_refused_before_they_fail(diagnose: Find, url: str) -> None:
+    body = (
+        "do:\n- a: {call: 'ingest:1.0.0@default', with: {collection: c, documents: [{text: x,"
+        f" url: {url}}}]}}}}"
+    )
+    (found,) = diagnose(body)
+    assert (found.code, found.pointer) == (Code.ARGUMENTS, "/do/0/a/with/documents/0/url")
+    assert "call: http" in (found.advice or "")
 
 
 # Policies and schedules

@@ -174,10 +174,23 @@ _SEARCH = FunctionSpec(
     output_schema=_object(["hits"], closed=False, hits=_list_of(_HIT)),
 )
 
-_NEW_DOCUMENT = {
-    **_object(id=_NAME, title=_TEXT, text=_TEXT, url=_NAME, metadata=_ANY_OBJECT),
-    "oneOf": [{"required": ["text"]}, {"required": ["url"]}],
-}
+
+def _never(advice: str) -> dict[str, Any]:
+    """A property that is refused whatever it is, with a word on what to do instead."""
+    return {"not": {"description": advice}}
+
+
+_NEW_DOCUMENT = _object(
+    ["text"],
+    id=_NAME,
+    title=_TEXT,
+    text=_TEXT,
+    mediaType={"enum": ["text/markdown", "text/plain"]},
+    metadata=_ANY_OBJECT,
+    url=_never(
+        "Documents are not fetched here: get it by `call: http`, and give its content as `text`."
+    ),
+)
 
 _INGEST = FunctionSpec(
     name="ingest",

@@ -127,7 +127,7 @@ def _check_arguments(
 
 def _is_certain(error: Any) -> bool:
     keyword = error.kind.name
-    if keyword in _CERTAIN or not has_expression(error.instance):
+    if keyword in _CERTAIN or not has_expression(error.instance) or _refusal(error):
         return True
     branches = getattr(error.kind, "context", None)
     if not branches or keyword not in {"anyOf", "oneOf"}:
@@ -156,9 +156,20 @@ def _tell(error: Any, place: str, call: str, known: tuple[str, ...], report: Rep
                 advice = partial(did_you_mean, name, known)
                 report.error(Code.ARGUMENTS, join(inside, name), message, advice, of_key=True)
         return
+    if refusal := _refusal(error):
+        report.error(Code.ARGUMENTS, inside, f"`{call}` does not take this", refusal)
+        return
     alternatives = " or ".join(_alternatives(error))
     message = f"give exactly one of {alternatives}" if alternatives else error.message[:300]
     report.error(Code.ARGUMENTS, inside, f"`{call}` does not take this: {message}")
+
+
+def _refusal(error: Any) -> str:
+    """What to do instead of giving a property that is never taken; see `catalog`."""
+    never = error.kind.schema if error.kind.name == "not" else None
+    if isinstance(never, dict) and set(never) == {"description"}:
+        return str(never["description"])
+    return ""
 
 
 def _alternatives(error: Any) -> Iterator[str]:
