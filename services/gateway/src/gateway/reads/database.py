@@ -6,8 +6,9 @@ Every read runs in a transaction of its own that sets `app.org` for its duration
 to the pool, or a pooler between us and the server, can never carry one organisation's view to another's request.
 `BEGIN` and the setting travel in one round trip.
 
-A replica lags. What is younger than `FRESH_MS` is read from the primary, and so is what the replica does not have
-(yet); lists come from the replica and may lack the last moments.
+A replica lags, by hours if its replay is paused. What is younger than `FRESH_MS` is read from the primary, and so is what
+the replica does not have (yet): who was told of an object finds it. Lists come from the replica and may lack the last
+moments. A replica that is away, or cancels a query because its replay must go on, is replaced by the primary.
 
 A server that just failed is not asked again for a moment: while it is away, callers get their 503 at once instead of
 each waiting for a connection of its own.
@@ -17,9 +18,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -30,6 +31,8 @@ from common.logs import get_logger
 from common.postgres import is_data_error, is_retryable
 
 log = get_logger(__name__)
+
+T = TypeVar("T")
 
 Connection = Any
 """asyncpg's pool lends a proxy of its connection; both have the same methods."""
@@ -43,6 +46,8 @@ CONNECTION_ERRORS: Final = (
     OSError,
 )
 """The internal one is what a connection says that was cut in the middle of an operation."""
+
+DATABASE_AWAY: Final = "database_unavailable"
 
 FRESH_MS: Final = 30_000
 AVOID_SECONDS: Final = 0.5
@@ -130,7 +135,7 @@ async def _roll_back(connection: Connection) -> None:
 def away() -> Unavailable:
     return Unavailable(
         "PostgreSQL cannot be reached. Nothing was done.",
-        code="database_unavailable",
+        code=DATABASE_AWAY,
         retry_after=2,
     )
 
@@ -149,31 +154,52 @@ class Database:
         return self.primary if replica is None or replica.is_avoided else replica
 
     async def rows(self, organization_id: UUID, query: str, *arguments: object) -> list[Row]:
-        async with self.for_lists.transaction(organization_id) as connection:
+        """A list, as far as the replica has it."""
+
+        async def look(connection: Connection) -> list[Row]:
             rows: list[Row] = await connection.fetch(query, *arguments)
-        return rows
+            return rows
+
+        return await self.find(organization_id, look) or []
 
     async def row(
         self, organization_id: UUID, query: str, *arguments: object, of: UUID | None = None
     ) -> Row | None:
         """One row. `of` is the UUIDv7 it belongs to: a young one is read from the primary."""
-        server = self.primary if of is not None and is_fresh(of) else self.for_lists
-        row = await self._row(server, organization_id, query, arguments)
-        if row is None and server is not self.primary:
-            row = await self._row(self.primary, organization_id, query, arguments)
-        return row
 
-    def server_for(self, id: UUID) -> Server:
-        """Where everything about `id` can be read at once."""
-        return self.primary if is_fresh(id) else self.for_lists
-
-    @staticmethod
-    async def _row(
-        server: Server, organization_id: UUID, query: str, arguments: tuple[object, ...]
-    ) -> Row | None:
-        async with server.transaction(organization_id) as connection:
+        async def look(connection: Connection) -> Row | None:
             row: Row | None = await connection.fetchrow(query, *arguments)
-        return row
+            return row
+
+        return await self.find(organization_id, look, of=of)
+
+    async def find(
+        self,
+        organization_id: UUID,
+        look: Callable[[Connection], Awaitable[T | None]],
+        *,
+        of: UUID | None = None,
+    ) -> T | None:
+        """What `look` finds. None says that there is nothing (yet): then the primary is asked, too."""
+        server = self.primary if of is not None and is_fresh(of) else self.for_lists
+        if server is not self.primary:
+            found = await _unless_away(server, organization_id, look)
+            if found is not None:
+                return found
+        async with self.primary.transaction(organization_id) as connection:
+            return await look(connection)
+
+
+async def _unless_away(
+    server: Server, organization_id: UUID, look: Callable[[Connection], Awaitable[T | None]]
+) -> T | None:
+    try:
+        async with server.transaction(organization_id) as connection:
+            return await look(connection)
+    except Unavailable as error:
+        if error.code != DATABASE_AWAY:
+            raise
+        return None
 
 
 def is_fresh(id: UUID) -> bool:

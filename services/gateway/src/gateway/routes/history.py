@@ -17,7 +17,7 @@ from gateway.models.events import AfterSequence
 from gateway.models.executions import HistoryPage, HistoryQuery, TaskList
 from gateway.models.workflows import NoParameters
 from gateway.reads.database import Connection
-from gateway.reads.history import Subject, read_subject, read_turns
+from gateway.reads.history import Subject, Turn, read_subject, read_turns
 from gateway.reads.queries import EXECUTIONS, HISTORY
 from gateway.route import Answer, Call, Route
 from gateway.routes.answers import ABSENT, UNREADABLE, answers, ok
@@ -41,13 +41,17 @@ _SEQUENCE: Final = re.compile(r"\d{1,9}")
 async def history(call: Call) -> web.Response:
     execution_id = call.path_uuid("id", "execution")
     query = call.query(HistoryQuery)
-    server = call.gateway.database.server_for(execution_id)
-    async with server.transaction(call.organization_id) as connection:
-        turns, more = await read_turns(
+
+    async def look(connection: Connection) -> tuple[list[Turn], bool] | None:
+        found = await read_turns(
             connection, call.organization_id, execution_id, after=query.after, limit=query.limit
         )
-    if not turns:
+        return found if found[0] else None
+
+    found = await call.gateway.database.find(call.organization_id, look, of=execution_id)
+    if found is None:
         await _require(call, execution_id)
+    turns, more = found or ([], False)
     items: list[dict[str, Any]] = []
     for turn in turns:
         items.extend(_public(number, event) for number, event in turn.events_after(query.after))
@@ -62,16 +66,20 @@ async def tasks(call: Call) -> web.Response:
     execution_id = call.path_uuid("id", "execution")
     call.query(NoParameters)
     organization_id = call.organization_id
-    server = call.gateway.database.server_for(execution_id)
-    async with server.transaction(organization_id) as connection:
+
+    async def look(connection: Connection) -> dict[str, Any] | None:
         row = await connection.fetchrow(EXECUTIONS["get_execution"], organization_id, execution_id)
+        if row is None:
+            return None
         events, complete = await _first_events(connection, organization_id, execution_id)
-        waits = parse_waits(row["waits"]) if row is not None else []
-        found = tasks_of(events, waits)
+        found = tasks_of(events, parse_waits(row["waits"]))
         await _add_outputs(connection, organization_id, execution_id, found)
-    if row is None:
-        await _require(call, execution_id)
-    return json_answer({"items": found, "complete": complete})
+        return {"items": found, "complete": complete}
+
+    shown = await call.gateway.database.find(organization_id, look, of=execution_id)
+    if shown is None:
+        raise no_such_execution()
+    return json_answer(shown)
 
 
 async def _first_events(

@@ -25,7 +25,7 @@ from gateway.models.workflows import (
     WorkflowView,
 )
 from gateway.problems import UnsupportedMediaType
-from gateway.reads.database import Row
+from gateway.reads.database import Connection, Row
 from gateway.reads.queries import WORKFLOWS
 from gateway.route import Answer, Call, Route
 from gateway.routes.answers import ABSENT, CONFLICT, INVALID, UNREADABLE, answers, ok
@@ -106,14 +106,18 @@ async def list_versions(call: Call) -> web.Response:
     before = _LATEST
     if query.cursor is not None:
         before = int(decode_cursor("versions", query.cursor, types=[int])[0])
-    rows = await call.gateway.database.rows(
-        call.organization_id,
-        WORKFLOWS["list_versions"],
-        call.organization_id,
-        workflow_id,
-        max(0, min(before, _LATEST)),
-        query.limit + 1,
-    )
+
+    async def look(connection: Connection) -> list[Row] | None:
+        rows: list[Row] = await connection.fetch(
+            WORKFLOWS["list_versions"],
+            call.organization_id,
+            workflow_id,
+            max(0, min(before, _LATEST)),
+            query.limit + 1,
+        )
+        return rows or None
+
+    rows = await call.gateway.database.find(call.organization_id, look) or []
     if not rows and query.cursor is None:
         raise no_such_workflow(workflow_id)
     return page("versions", rows, query.limit, item=_summary, position=lambda row: [row["version"]])
