@@ -120,7 +120,9 @@ async def migrate(database: DatabaseSettings | str, packages: Sequence[str] = OW
     return [migration.label for migration in missing]
 
 
-async def pending(pool: "asyncpg.Pool[Any]", packages: Sequence[str] = OWNERS) -> list[str]:
+async def pending(
+    pool: "asyncpg.Pool[Any] | asyncpg.Connection[Any]", packages: Sequence[str] = OWNERS
+) -> list[str]:
     """Labels of what this code needs and the database does not have yet."""
     try:
         applied = await _applied(pool)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
+from common.diagnosis import require_database, require_redis
 from common.errors import ConfigurationError
 from common.health import Check, database_check, serve_health
 from common.lifecycle import background, run_until_signalled, tune_garbage_collection
@@ -60,6 +61,8 @@ async def executor_service(settings: ExecutorSettings) -> AsyncGenerator[TaskSer
         stack.push_async_callback(publishing.close)
         replies = Link(redis, timeout_s=REPLY_TIMEOUT_S, name="kwe-executor-replies")
         stack.push_async_callback(replies.close)
+        await require_database(pool)
+        await require_redis(publishing, may_be_away=True)
         publisher = Publisher(publishing)
         requester = Requester(publisher, replies, instance=instance)
         registration = Registration(requester, own)

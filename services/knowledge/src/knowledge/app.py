@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
+from common.diagnosis import require_database, require_redis
 from common.errors import ConfigurationError
 from common.health import Check, Health, serve_health
 from common.lifecycle import tune_garbage_collection
@@ -80,6 +81,8 @@ async def knowledge_service(settings: KnowledgeSettings) -> AsyncGenerator[Healt
         health = await stack.enter_async_context(
             serve_health(SERVICE, settings, _checks(pool, publisher_link))
         )
+        await require_database(pool, migrations=["knowledge.migrations"], vectors=True)
+        await require_redis(publisher_link, may_be_away=True)
         await refuse_unlike_indexes(pool, embedder)
         knowledge = Knowledge(
             pool,

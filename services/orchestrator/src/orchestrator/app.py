@@ -12,6 +12,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from common.diagnosis import require_database, require_redis
 from common.errors import ConfigurationError
 from common.evaluation import EvaluationPool
 from common.health import database_check, migrations_check, serve_health
@@ -40,7 +41,7 @@ from orchestrator.live import LiveExecutions
 from orchestrator.notes import Notes
 from orchestrator.ports import StoreAway
 from orchestrator.recovery import Recovery
-from orchestrator.redis_view import RedisGeneration, RedisQueues, refuse_evicting_redis
+from orchestrator.redis_view import RedisGeneration, RedisQueues
 from orchestrator.restored import Restoration
 from orchestrator.storage.administration import DeadLetters, PostgresAdministration, PostgresTasks
 from orchestrator.storage.executions import PostgresStore
@@ -294,6 +295,7 @@ async def orchestrator(settings: OrchestratorSettings) -> AsyncGenerator[Orchest
     """A running replica. Leaving the block drains it: no new work, batches under way are stored and published."""
     pool = await create_pool(settings, application_name="kwe-orchestrator", keeps_session=True)
     try:
+        await require_database(pool, migrations=["orchestrator.migrations"])
         clock = DatabaseClock()
         await clock.synchronise(pool)
         installation = await _installation(pool, settings)
@@ -314,7 +316,7 @@ async def orchestrator(settings: OrchestratorSettings) -> AsyncGenerator[Orchest
 
 async def _join(service: Orchestrator) -> None:
     try:
-        await refuse_evicting_redis(service.control)
+        await require_redis(service.control)
         await service.restoration.complete()
         await service.recovery.begin()
         await service.upkeep.join()

@@ -8,7 +8,6 @@ from uuid import uuid4
 
 from redis.exceptions import ResponseError
 
-from common.errors import ConfigurationError
 from common.streams import names
 from common.streams.connection import Link
 
@@ -110,16 +109,3 @@ def _last_id(reply: Sequence[bytes]) -> str:
 def _id_key(entry_id: str) -> tuple[int, int]:
     milliseconds, _, counter = entry_id.partition("-")
     return int(milliseconds), int(counter)
-
-
-async def refuse_evicting_redis(link: Link) -> None:
-    """An eviction policy other than noeviction would drop streams, silently, when memory runs short."""
-    try:
-        reply = await link.call(b"CONFIG", b"GET", b"maxmemory-policy")
-    except ResponseError:
-        return  # Managed services forbid CONFIG; their documentation says what they do.
-    policy = reply[1].decode() if reply else "noeviction"
-    if policy != "noeviction":
-        raise ConfigurationError(
-            f"Redis has maxmemory-policy {policy}, which drops streams when memory runs short; set it to noeviction."
-        )
