@@ -8,6 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
+from common.diagnosis import require_database
 from common.health import open_port, serve_health
 from common.ids import uuid7
 from common.lifecycle import background, tune_garbage_collection
@@ -18,6 +19,7 @@ from common.settings import GatewaySettings
 from common.streams.connection import Link
 from common.streams.publisher import Publisher
 from common.streams.requests import Requester
+from gateway import certificates
 from gateway.catalogue import Catalogue
 from gateway.context import GATEWAY, Gateway
 from gateway.credentials import Credentials
@@ -73,6 +75,8 @@ async def gateway_service(settings: GatewaySettings) -> AsyncGenerator[web.AppRu
         deltas = _deltas(redis)
         stack.push_async_callback(deltas.close)
         await stack.enter_async_context(background(deltas.run(), name="deltas"))
+        if watched := certificates.addresses(settings.watched_certificates):
+            await stack.enter_async_context(background(certificates.watch(watched)))
         hub = Hub(_feeds(redis, calls), calls)
         parts = Gateway(
             settings=settings,
@@ -150,6 +154,7 @@ async def _database(settings: GatewaySettings, stack: AsyncExitStack) -> Databas
         command_timeout=COMMAND_TIMEOUT_SECONDS,
     )
     stack.callback(primary.terminate)
+    await require_database(primary)
     if settings.database_read_url is None:
         return Database(Server(primary, "primary"))
     replica = await create_pool(
