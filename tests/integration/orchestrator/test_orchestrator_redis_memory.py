@@ -12,6 +12,7 @@ import pytest
 from common.ids import uuid7
 from common.streams import names
 from common.streams.connection import Link
+from common.streams.consumer import ensure_groups
 from embedded import EmbeddedValkey
 from orchestrator.housekeeping import FEEDS_SHARE, Housekeeping, fair_share
 from orchestrator.windows import QueueWindows
@@ -76,3 +77,32 @@ def test_what_small_ones_leave_is_for_the_others() -> None:
     assert fair_share([10, 20], 100) == float("inf")
     assert fair_share([10, 500, 500], 100) == 45
     assert fair_share([500, 500], 100) == 50
+
+
+async def test_replicas_that_are_long_gone_are_forgotten_unless_they_left_work_behind(
+    full: Link,
+) -> None:
+    stream, group = names.results(0), names.ORCHESTRATOR_GROUP
+    await ensure_groups(full, [stream], group)
+    await full.call(b"XADD", stream, b"*", b"m", b"x")
+    for replica in ("left-work", "idle"):
+        read = (b"XREADGROUP", b"GROUP", group, replica, b"COUNT", 1, b"STREAMS", stream, b">")
+        await full.call(*read)
+    arguments: dict[str, Any] = {
+        "store": Store([]),
+        "link": full,
+        "windows": QueueWindows(10),
+        "partitions": 2,
+        "events_retention_s": 3600,
+        "retention_days": 0,
+    }
+
+    async def consumers() -> set[bytes]:
+        rows = await full.call(b"XINFO", b"CONSUMERS", stream, group)
+        return {dict(zip(row[::2], row[1::2], strict=True))[b"name"] for row in rows}
+
+    await Housekeeping(**arguments).forget_replicas()
+    assert await consumers() == {b"left-work", b"idle"}
+
+    await Housekeeping(**arguments, forget_after_ms=0).forget_replicas()
+    assert await consumers() == {b"left-work"}

@@ -13,6 +13,7 @@ from common import metrics
 from common.bounded_labels import largest
 from common.streams import names
 from common.streams.connection import Link
+from common.streams.departed import FORGET_AFTER_MS, forget_departed
 from orchestrator.redis_view import waiting_seconds
 from orchestrator.storage.sweeps import PostgresSweeps
 from orchestrator.sweeps import OWED_AGE_S
@@ -42,6 +43,7 @@ class Housekeeping:
         partitions: int,
         events_retention_s: float,
         retention_days: int,
+        forget_after_ms: int = FORGET_AFTER_MS,
     ) -> None:
         self._store = store
         self._link = link
@@ -49,6 +51,7 @@ class Housekeeping:
         self._partitions = partitions
         self._events_retention_s = events_retention_s
         self._retention_days = retention_days
+        self._forget_after_ms = forget_after_ms
 
     async def count(self) -> None:
         """Set the gauges. An execution without a live reason is a bug, so its id goes to the log."""
@@ -68,11 +71,7 @@ class Housekeeping:
 
     async def measure_streams(self) -> None:
         """Lengths of the streams, which are what is outstanding in them, and how long they wait to be read."""
-        streams = [
-            name
-            for partition in range(self._partitions)
-            for name in (names.commands(partition), names.results(partition))
-        ] + [names.tasks(queue) for queue in self._windows.queues]
+        streams = self._own_streams() + [names.tasks(queue) for queue in self._windows.queues]
         replies = await self._link.pipeline([(b"XLEN", stream) for stream in streams])
         lengths = {
             stream: length
@@ -130,6 +129,24 @@ class Housekeeping:
             dropped = await self._store.drop_expired(self._retention_days)
             if dropped:
                 log.info("partitions_dropped", names=dropped)
+
+    async def forget_replicas(self) -> None:
+        """Remove replicas that are long gone from the groups that read this installation's streams."""
+        forgotten = await forget_departed(
+            self._link,
+            self._own_streams(),
+            names.ORCHESTRATOR_GROUP,
+            idle_ms=self._forget_after_ms,
+        )
+        if forgotten:
+            log.info("consumers_forgotten", count=forgotten)
+
+    def _own_streams(self) -> list[str]:
+        return [
+            name
+            for partition in range(self._partitions)
+            for name in (names.commands(partition), names.results(partition))
+        ]
 
     async def _feeds(self) -> list[str]:
         return [names.events(each) for each in await self._store.organizations()]

@@ -24,6 +24,7 @@ from common.serving.ports import Delivery
 from common.streams import names
 from common.streams.connection import REDIS_ERRORS, Argument, Link
 from common.streams.consumer import GroupReader
+from common.streams.departed import forget_departed
 from common.streams.publisher import Outgoing, Publisher
 
 log = get_logger(__name__)
@@ -32,8 +33,6 @@ T = TypeVar("T")
 
 BACKOFF_FIRST_S: Final = 0.05
 BACKOFF_MAX_S: Final = 2.0
-
-FORGET_CONSUMERS_AFTER_MS: Final = 60 * 60 * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +131,8 @@ class RedisBus:
 
     async def forget_dead_consumers(self) -> None:
         """Remove consumers of processes that are long gone and have nothing pending. Housekeeping: may fail."""
-        arguments = (names.EXECUTOR_GROUP, FORGET_CONSUMERS_AFTER_MS)
         try:
-            await script("forget").run(self._control, [self._stream], arguments)
+            await forget_departed(self._control, [self._stream], names.EXECUTOR_GROUP)
         except REDIS_ERRORS as error:
             log.info("consumers_not_forgotten", stream=self._stream, error=type(error).__name__)
 
