@@ -6,7 +6,7 @@ data=${PGDATA:?}
 slot=${REPLICATION_SLOT:-kwe_replica}
 password=$(cat "${REPLICATION_PASSWORD_FILE:-/run/secrets/replication_password}")
 # By a password file: every process may read arguments.
-export PGPASSFILE=/tmp/pgpass
+export PGPASSFILE=${TMPDIR:-/tmp}/pgpass
 umask 077
 printf '*:*:*:replicator:%s\n' "$(printf %s "$password" | sed 's/[:\\]/\\&/g')" >"$PGPASSFILE"
 primary="host=${PRIMARY_HOST:?} port=${PRIMARY_PORT:-5432} user=replicator application_name=$slot passfile=$PGPASSFILE"

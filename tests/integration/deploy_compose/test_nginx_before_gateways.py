@@ -3,7 +3,6 @@
 import http.client
 import json
 import ssl
-import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -14,14 +13,12 @@ from typing import Any
 
 import asyncpg
 import pytest
+from nginx_stand import Names, Nginx, free_port, running_gateway, until
 from redis import Redis
 
 from common.ids import uuid7
 from common.security import new_api_key
 from common.streams import names
-
-sys.path.insert(0, str(Path(__file__).parent))
-from nginx_stand import Names, Nginx, free_port, running_gateway, until
 
 EVENTS = "/v1/events"
 
