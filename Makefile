@@ -14,6 +14,9 @@ TESTS ?= tests
 # Workers of pytest-xdist; 0 runs the tests in one process, which also shows what they leave behind for one another.
 WORKERS ?= 0
 
+# Tools that only `make check-manifests` needs, apart from the environment: they are large.
+MANIFEST_TOOLS := .tools/manifests
+
 # A question may contain a dollar sign: hand it on as it was typed.
 ifdef QUESTION
 override QUESTION := $(value QUESTION)
@@ -66,6 +69,10 @@ fix: setup ## Let the tools repair what they can
 	@$(RUN)/ruff check --fix .
 	@$(RUN)/ruff format .
 
+check-manifests: setup $(MANIFEST_TOOLS)/.installed ## Render the Kubernetes manifests, check schemas and policies
+	@$(MANIFEST_TOOLS)/bin/python deploy/k8s/check/check.py $(MANIFEST_TOOLS)
+	@$(RUN)/pytest --quiet tests/architecture -k manifest
+
 ##@ Measure it
 
 bench: setup ## Throughput, latency, fan-out, start-up, memory and idle cost
@@ -96,6 +103,14 @@ $(STAMP): $(MANIFESTS) | $(UV_STAMP)
 	@$(UV) sync --no-python-downloads --all-packages --locked
 	@touch $@
 
+$(MANIFEST_TOOLS)/.installed: deploy/k8s/check/requirements.txt deploy/k8s/check/package.json | $(UV_STAMP)
+	@$(UV) venv --quiet --allow-existing --no-python-downloads --python $(PYTHON) $(MANIFEST_TOOLS)
+	@$(UV) pip install --quiet --python $(MANIFEST_TOOLS)/bin/python --requirement deploy/k8s/check/requirements.txt
+	@cp deploy/k8s/check/package.json $(MANIFEST_TOOLS)/
+	@if command -v npm >/dev/null; then \
+	  npm install --prefix $(MANIFEST_TOOLS) --silent --no-audit --no-fund --no-package-lock; fi
+	@touch $@
+
 # The uv of this machine when it is the pinned one, otherwise one of our own.
 $(UV_STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -112,4 +127,4 @@ $(UV_STAMP):
 	fi
 	@touch $@
 
-.PHONY: run demo clean setup check format lint types imports test chaos fix bench bench-peers images push sbom help
+.PHONY: run demo clean setup check format lint types imports test check-manifests chaos fix bench bench-peers images push sbom help

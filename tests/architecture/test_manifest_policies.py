@@ -31,7 +31,8 @@ def test_every_pod_keeps_to_restricted(manifests: Manifests) -> None:
     for where, template in manifests.pods():
         spec = template["spec"]
         assert spec["securityContext"]["runAsNonRoot"] is True, where
-        assert spec["securityContext"]["runAsUser"] > 0, where
+        stores = template["metadata"]["labels"]["app.kubernetes.io/name"] in ("postgres", "valkey")
+        assert spec["securityContext"]["runAsUser"] == (999 if stores else 10001), where
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, where
         assert not spec.keys() & {"hostNetwork", "hostPID", "hostIPC"}, where
         for volume in spec.get("volumes", []):
