@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -152,6 +153,9 @@ def test_old_backups_go_and_the_newest_stays(kwe: Any, database: str, tmp_path: 
     now = datetime.now(UTC)
     old, young = name_at(now - timedelta(days=9)), name_at(now - timedelta(days=3))
     interrupted = name_at(now - timedelta(days=30))
+    left = tmp_path / ".kwe-backup-killed"
+    left.mkdir()
+    os.utime(left, (0, 0))
     for name in (old, f"{old}.sha256", young, f"{young}.sha256", interrupted, "notes.txt"):
         (tmp_path / name).write_text("")
 

@@ -7,11 +7,11 @@ One without a checksum was interrupted and is not offered for restoring.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +24,8 @@ from common.errors import ConfigurationError
 T = TypeVar("T")
 
 CHECKSUM: Final = ".sha256"
+STAGING: Final = ".kwe-backup-"
+STALE_S: Final = 24 * 60 * 60
 _NAME: Final = re.compile(r"kwe-(?P<at>\d{8}T\d{6}Z)\.dump")
 _TIME: Final = "%Y%m%dT%H%M%SZ"
 
@@ -41,15 +43,21 @@ class Place(Protocol):
 
     def describe(self, name: str = "") -> str: ...
 
+    def staging(self) -> Path | None:
+        """Where a file is best written before it is stored; None: wherever temporary files go."""
+        ...
+
     async def names(self) -> list[str]:
         """Of all files, backups or not."""
         ...
 
     async def store(self, file: Path, name: str) -> None:
-        """Whole or not at all."""
+        """Whole or not at all. `file` may be gone afterwards."""
         ...
 
-    async def fetch(self, name: str, file: Path) -> None: ...
+    async def fetch(self, name: str, file: Path) -> None:
+        """Make it readable as `file`, which is not there yet."""
+        ...
 
     async def remove(self, name: str) -> None: ...
 
@@ -102,27 +110,37 @@ class Folder:
         except OSError as error:
             raise _unusable(self.describe(), error) from error
 
+    def staging(self) -> Path:
+        """Here, so that a large file is written once. What a killed run left goes."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for left in self._folder.glob(f"{STAGING}*"):
+                if time.time() - left.stat().st_mtime > STALE_S:
+                    shutil.rmtree(left, ignore_errors=True)
+            return self._folder
+        except OSError as error:
+            raise _unusable(self.describe(), error) from error
+
     async def store(self, file: Path, name: str) -> None:
         await asyncio.to_thread(self._store, file, name)
 
     def _store(self, file: Path, name: str) -> None:
-        unfinished = self._folder / f".{name}.partial"
         try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with file.open("rb") as source, os.fdopen(descriptor, "wb") as target:
-                shutil.copyfileobj(source, target, 2**20)
-                target.flush()
-                os.fsync(target.fileno())
-            unfinished.rename(self._folder / name)
+            file.chmod(0o600)
+            with file.open("rb") as written:
+                os.fsync(written.fileno())
+            file.rename(self._folder / name)
+            folder = os.open(self._folder, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                unfinished.unlink()
             raise _unusable(self.describe(), error) from error
 
     async def fetch(self, name: str, file: Path) -> None:
         try:
-            await asyncio.to_thread(shutil.copyfile, self._folder / name, file)
+            file.symlink_to((self._folder / name).resolve(strict=True))
         except OSError as error:
             raise _unusable(self.describe(name), error) from error
 
@@ -141,6 +159,9 @@ class Bucket:
 
     def describe(self, name: str = "") -> str:
         return f"s3://{self._bucket}/{self._prefix}{name}"
+
+    def staging(self) -> None:
+        return None
 
     async def names(self) -> list[str]:
         return await self._ask(self._names)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from common.settings import DatabaseSettings
 from kwe.backup import database, programs
-from kwe.backup.places import CHECKSUM, Backup, Place, checksum_of, complete, name_at
+from kwe.backup.places import CHECKSUM, STAGING, Backup, Place, checksum_of, complete, name_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,32 +31,30 @@ async def take(
         tools = await programs.fitting(database.major_of(connection), given=given)
         await database.require_installation(connection)
         row_security = await database.needs_row_security(connection)
-    await place_is_usable(place)
     name = name_at(datetime.now(UTC))
-    with tempfile.TemporaryDirectory(prefix="kwe-backup-") as folder:
+    with tempfile.TemporaryDirectory(prefix=STAGING, dir=place.staging()) as folder:
+        await _require_usable(place, Path(folder))
         file = Path(folder) / name
         await _dump(tools, settings, file, row_security=row_security)
         checksum = checksum_of(file)
         note = Path(folder) / f"{name}{CHECKSUM}"
         note.write_text(f"{checksum}  {name}\n")
+        size = file.stat().st_size
         await place.store(file, name)
         # Last: it says that the other one is whole.
         await place.store(note, note.name)
-        size = file.stat().st_size
     async with database.opened(settings) as connection:
         await database.note_backup(connection)
     removed = await rotate(place, keep_days=keep_days, now=datetime.now(UTC))
     return Taken(name, place.describe(name), size, checksum, tuple(removed))
 
 
-async def place_is_usable(place: Place) -> None:
+async def _require_usable(place: Place, folder: Path) -> None:
     """Before an hour's dump rather than after it."""
-    probe = ".kwe-probe"
-    with tempfile.TemporaryDirectory(prefix="kwe-backup-") as folder:
-        file = Path(folder) / probe
-        file.write_text("")
-        await place.store(file, probe)
-    await place.remove(probe)
+    probe = folder / f"{STAGING}probe"
+    probe.write_text("")
+    await place.store(probe, probe.name)
+    await place.remove(probe.name)
 
 
 async def _dump(
