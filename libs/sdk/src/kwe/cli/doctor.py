@@ -2,64 +2,155 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+import os
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from kwe.cli.connecting import connected
-from kwe.cli.failures import CommandFailed, complete, exit_code_of
+from kwe.cli.failures import FAILED, CommandFailed, complete, exit_code_of
 from kwe.cli.output import console, output_option, print_json
-from kwe.errors import KweError
+from kwe.errors import KweError, NotConfigured
 
 if TYPE_CHECKING:
     from kwe.client import Client
 
+SETTINGS: Final = ("DATABASE_URL", "DATABASE_URL_FILE", "REDIS_URL", "SECRETS_SOURCE", "APP_ENV")
+"""Any of them says that this is a place in which services run, or could."""
+
+MARKS: Final = {
+    "ok": "[green]✓[/green]",
+    "warning": "[yellow]![/yellow]",
+    "problem": "[red]✗[/red]",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    check: str
+    level: str
+    detail: str
+    remedy: str = ""
+    code: int = 0
+    """What the command ends with because of it."""
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "check": self.check,
+            "level": self.level,
+            "ok": self.level != "problem",
+            "detail": self.detail,
+            "remedy": self.remedy or None,
+        }
+
 
 @click.command()
+@click.option(
+    "--env-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Variables of the deployment, such as .env.production.",
+)
 @output_option
-def doctor(output: str) -> int:
-    """Check credentials, the server, its dependencies, and that no execution is stuck."""
+def doctor(env_file: Path | None, output: str) -> int:
+    """Find out what is wrong, and how to mend it: settings, PostgreSQL, Redis, streams, clocks, the server.
+
+    It looks from where it is run, with the variables of the environment, of --env-file or of this folder's `kwe up`,
+    and changes nothing. Warnings leave the exit code 0.
+
+    \b
+      kwe doctor --env-file .env.production
+      docker compose run --rm migrate doctor
+    """
+    found = complete(_examine(env_file))
+    worst = max(seen.code for seen in found)
+    if output == "json":
+        print_json([seen.as_json() for seen in found])
+        return worst
+    _print(found)
+    if worst:
+        raise CommandFailed("not everything is well")
+    return 0
+
+
+def _print(found: list[Seen]) -> None:
     from rich.markup import escape
 
-    found = complete(_examine())
-    if output == "json":
-        print_json([{"check": what, "ok": code == 0, "detail": text} for what, code, text in found])
-    else:
-        for what, code, text in found:
-            mark = "[green]✓[/green]" if code == 0 else "[red]✗[/red]"
-            console().print(f"{mark} {what:<12} {escape(text)}")
-    worst = max(code for _, code, _ in found)
-    if worst and output != "json":
-        raise CommandFailed("not everything is well")
-    return worst
+    width = max(len(seen.check) for seen in found)
+    for seen in found:
+        console().print(f"{MARKS[seen.level]} {seen.check:<{width}} {escape(seen.detail)}")
+        if seen.remedy:
+            console().print(f"  {'':<{width}} [dim]→[/dim] {escape(seen.remedy)}")
 
 
-async def _examine() -> list[tuple[str, int, str]]:
-    found: list[tuple[str, int, str]] = []
+async def _examine(env_file: Path | None) -> list[Seen]:
+    found: list[Seen] = []
+    environ = _environment(env_file)
+    if environ is not None:
+        found += await _surroundings(environ)
     try:
         from kwe.credentials import find_credentials
 
         credentials = find_credentials()
-        found.append(("credentials", 0, f"{credentials.url}, key from {credentials.source}"))
+        found.append(Seen("credentials", "ok", f"{credentials.url}, key from {credentials.source}"))
         async with connected() as client:
             found.extend([check async for check in _checks(client)])
+    except NotConfigured as error:
+        # Where the services run there need not be a key.
+        level, code = ("problem", exit_code_of(error)) if environ is None else ("warning", 0)
+        found.append(Seen("credentials", level, "the API was not asked", str(error), code))
     except KweError as error:
-        found.append(("server", exit_code_of(error), str(error)))
+        found.append(Seen("server", "problem", str(error), code=exit_code_of(error)))
     return found
 
 
-async def _checks(client: Client) -> AsyncIterator[tuple[str, int, str]]:
+def _environment(env_file: Path | None) -> Mapping[str, str] | None:
+    """The variables to look with, or `None` where this place knows none."""
+    from kwe.local.env_files import read_env_file
+    from kwe.local.settings import local_environment
+
+    if env_file is not None:
+        return {**read_env_file(env_file), **{k: v for k, v in os.environ.items() if v}}
+    if any(os.environ.get(name) for name in SETTINGS):
+        return dict(os.environ)
+    try:
+        return local_environment(os.environ)
+    except NotConfigured:
+        return None
+
+
+async def _surroundings(environ: Mapping[str, str]) -> list[Seen]:
+    try:
+        from kwe.local.examination import examine
+    except ModuleNotFoundError:
+        return []  # the client alone is installed: the server looks after the rest
+    return [
+        Seen(
+            one.check,
+            one.level.value,
+            one.detail,
+            one.remedy,
+            FAILED if one.level == "problem" else 0,
+        )
+        async for one in examine(environ)
+    ]
+
+
+async def _checks(client: Client) -> AsyncIterator[Seen]:
     ready: Any = await client.transport.get("/ready")
-    yield "server", 0, f"{ready['status']} at {client.transport.url}"
+    yield Seen("server", "ok", f"{ready['status']} at {client.transport.url}")
     state = await client.invariants()
     if state["ok"]:
-        yield "executions", 0, f"{state['unfinished']} unfinished, each with a live reason"
+        yield Seen("executions", "ok", f"{state['unfinished']} unfinished, each with a live reason")
     else:
         examples = ", ".join(one["id"] for one in state["examples"][:3])
-        yield "executions", 1, f"{state['orphans']} have no live reason to wait: {examples}"
+        detail = f"{state['orphans']} have no live reason to wait: {examples}"
+        yield Seen("executions", "problem", detail, "docs/runbooks/KweOrphans.md", FAILED)
     letters = [item async for item in client.dead_letters(redriven=False)]
     if letters:
-        yield "dead letters", 1, f"{len(letters)} messages were set aside: kwe dead-letters list"
+        detail = f"{len(letters)} messages were set aside"
+        yield Seen("dead letters", "problem", detail, "kwe dead-letters list", FAILED)
     else:
-        yield "dead letters", 0, "none"
+        yield Seen("dead letters", "ok", "none")
