@@ -92,7 +92,7 @@ GUARDED_EVALUATIONS = Counter(
     "Expressions of unbounded cost, evaluated in processes that can be killed.",
     ["outcome"],  # completed, failed
 )
-PARTITIONS = Gauge("kwe_partitions", "Partitions that this replica reads.")
+PARTITIONS_READ = Gauge("kwe_partitions", "Partitions that this replica reads.")
 UPKEEP_FAILURES = Counter(
     "kwe_upkeep_failures_total",
     "Rounds of periodic repair that failed, and are tried again at the next.",

@@ -57,7 +57,7 @@ class Intake:
         if tuple(partitions) == self.partitions:
             return
         self.partitions = tuple(partitions)
-        metrics.PARTITIONS.set(len(self.partitions))
+        metrics.PARTITIONS_READ.set(len(self.partitions))
         log.info("partitions_assigned", partitions=list(partitions))
         # Results first: work in progress finishes before new work starts.
         streams = [names.results(each) for each in partitions] + [
