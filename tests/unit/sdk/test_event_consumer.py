@@ -92,7 +92,10 @@ async def running(one: EventConsumer) -> AsyncIterator[asyncio.Task[None]]:
     task = asyncio.create_task(one.run())
     await asyncio.wait([asyncio.create_task(one.ready.wait()), task], return_when="FIRST_COMPLETED")
     yield task
-    task.cancel()
+    # More than once: `asyncio.wait_for` of Python 3.11, in which redis-py sends, may swallow a cancellation.
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=0.05)
     await asyncio.gather(task, return_exceptions=True)
 
 

@@ -14,8 +14,17 @@ import os
 import signal
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Final
 
-from common.serving.steps import FAILPOINTS, no_failpoint
+AFTER_CLAIM: Final = "after-claim"
+BEFORE_RESULT_PUBLISH: Final = "before-result-publish"
+AFTER_RESULT_PUBLISH: Final = "after-result-publish"
+FAILPOINTS: Final = (AFTER_CLAIM, BEFORE_RESULT_PUBLISH, AFTER_RESULT_PUBLISH)
+"""Of whoever serves tasks."""
+
+
+def no_failpoint(name: str) -> None:
+    del name
 
 
 def failpoint(armed: str | None, known: Collection[str] = FAILPOINTS) -> Callable[[str], None]:

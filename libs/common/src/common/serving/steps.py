@@ -18,6 +18,12 @@ from common.logs import get_logger
 from common.serving.answers import answer_request
 from common.serving.claims import Claim, Verdict
 from common.serving.context import DeltaSink, TaskContext
+from common.serving.failpoints import (
+    AFTER_CLAIM,
+    AFTER_RESULT_PUBLISH,
+    BEFORE_RESULT_PUBLISH,
+    no_failpoint,
+)
 from common.serving.outcomes import attempt_task
 from common.serving.ports import Bus, Delivery, Grants, Handler, RequestHandler, Store
 from common.streams import names
@@ -29,19 +35,10 @@ T = TypeVar("T")
 OUTPUT_BYTES_MAX: Final = 1024 * 1024
 HEARTBEAT_MS: Final = 30_000
 
-AFTER_CLAIM: Final = "after-claim"
-BEFORE_RESULT_PUBLISH: Final = "before-result-publish"
-AFTER_RESULT_PUBLISH: Final = "after-result-publish"
-FAILPOINTS: Final = (AFTER_CLAIM, BEFORE_RESULT_PUBLISH, AFTER_RESULT_PUBLISH)
-
 
 async def without_limit(work: Awaitable[T], seconds: float | None) -> T:
     del seconds
     return await work
-
-
-def no_failpoint(name: str) -> None:
-    del name
 
 
 class Generations:
