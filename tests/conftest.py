@@ -8,12 +8,13 @@ Fixtures:
                           template in some 60 ms, dropped afterwards with whoever still uses it.
 `bare_database` (test)    DSN of a fresh database with nothing in it, for tests of migrations.
 `redis_url`     (test)    URL of Valkey, flushed before and after the test.
+`ports`         (session) ports that nobody else's tests use: `.take()`, `.keep_for(folder of a server)`.
 
 They work for `async def` tests, for plain ones, and under Playwright's own loop: servers live on
 a loop of their own in a thread that lasts as long as the session. Do not stop or kill the shared
-servers: a test that does such things starts its own with `EmbeddedPostgres(folder / "postgres")`
-or `EmbeddedValkey(folder / "valkey")`, below a new folder in `server_folder` (session), in about
-a second. Roles are shared by all databases of a server.
+servers: a test that does such things starts its own with `EmbeddedPostgres(ports.keep_for(folder))`
+or `EmbeddedValkey(ports.keep_for(folder))`, below a new folder in `server_folder` (session), in about
+a second. Their ports are their own, so nobody takes them while they are stopped. Roles are shared by all databases of a server.
 
 The servers come from wheels. `KWE_TEST_BACKEND=containers` takes `pgvector/pgvector:pg16` and
 `valkey/valkey:8` in containers instead, `KWE_TEST_POSTGRES_IMAGE` and `KWE_TEST_VALKEY_IMAGE` others.
@@ -22,6 +23,7 @@ The servers come from wheels. `KWE_TEST_BACKEND=containers` takes `pgvector/pgve
 import asyncio
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -41,6 +43,10 @@ from redis import Redis
 from common import telemetry
 from embedded import EmbeddedPostgres, EmbeddedValkey
 from embedded.folder import FolderLock
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from port_slot import PortSlot
 
 T = TypeVar("T")
 TEMPLATE = "kwe_template"
@@ -118,26 +124,33 @@ def server_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def postgres(fixture_loop: Loop, server_folder: Path) -> Iterator[PostgresServer]:
+def ports() -> Iterator[PortSlot]:
+    slot = PortSlot()
+    yield slot
+    slot.close()
+
+
+@pytest.fixture(scope="session")
+def postgres(fixture_loop: Loop, server_folder: Path, ports: PortSlot) -> Iterator[PostgresServer]:
     if _backend() == "containers":
         with _postgres_container() as container:
             yield container
         return
     # Many short-lived databases: sweeping them would only take processor time from the tests.
     settings = {"autovacuum": "off", "max_connections": "300", "max_wal_size": "256MB"}
-    server = EmbeddedPostgres(server_folder / "postgres", settings=settings)
+    server = EmbeddedPostgres(ports.keep_for(server_folder / "postgres"), settings=settings)
     fixture_loop.run(server.start())
     yield server
     fixture_loop.run(server.stop())
 
 
 @pytest.fixture(scope="session")
-def valkey(fixture_loop: Loop, server_folder: Path) -> Iterator[ValkeyServer]:
+def valkey(fixture_loop: Loop, server_folder: Path, ports: PortSlot) -> Iterator[ValkeyServer]:
     if _backend() == "containers":
         with _valkey_container() as container:
             yield container
         return
-    server = EmbeddedValkey(server_folder / "valkey")
+    server = EmbeddedValkey(ports.keep_for(server_folder / "valkey"))
     fixture_loop.run(server.start())
     yield server
     fixture_loop.run(server.stop())
@@ -267,6 +280,7 @@ STACKS = (
 """Folders whose tests share running services: they stay in one worker."""
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in a hook of the same name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say what belongs together when several workers share the tests: a folder with a stack, else a file."""
     for item in items:

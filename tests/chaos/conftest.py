@@ -16,8 +16,8 @@ from protocol_stack import Desk, ProtocolStack
 
 
 @pytest.fixture
-def stack(server_folder: Path, fixture_loop: Any) -> Iterator[ProtocolStack]:
-    built = ProtocolStack(server_folder / f"chaos-{uuid4().hex[:8]}", fixture_loop.run)
+def stack(server_folder: Path, fixture_loop: Any, ports: Any) -> Iterator[ProtocolStack]:
+    built = ProtocolStack(server_folder / f"chaos-{uuid4().hex[:8]}", fixture_loop.run, ports)
     built.folder.mkdir(mode=0o711)
     built.start()
     yield built

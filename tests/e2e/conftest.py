@@ -43,11 +43,11 @@ def stack_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="package")
-def stack(fixture_loop: Any, stack_folder: Path) -> Iterator[LocalStack]:
+def stack(fixture_loop: Any, stack_folder: Path, ports: Any) -> Iterator[LocalStack]:
     """Two executors, one of everything else. A short lease, because executors are killed here."""
     ours = ("DATABASE_URL", "REDIS_URL", "PORT", "QUESTION", "CRASH", "KWE_URL", "KWE_API_KEY")
     environ = {name: value for name, value in os.environ.items() if name not in ours}
-    environ |= crash.variables(EXAMPLES)
+    environ |= crash.variables(EXAMPLES) | ports.keep_for_stack(stack_folder / ".kwe")
     started = LocalStack(stack_folder / ".kwe", environ, replicas={"executor": 2})
     fixture_loop.run(started.__aenter__())
     yield started

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,15 @@ def folder(stack_folder: Path) -> Path:
 
 
 @pytest.fixture
-def up(folder: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
+def environ(folder: Path, ports: Any) -> dict[str, str]:
+    """Of the commands. The ports of a folder are its own, also while nothing runs on it."""
+    ours = {"DATABASE_URL", "REDIS_URL", "QUESTION", "CRASH"}
+    kept = {name: value for name, value in os.environ.items() if name not in ours}
+    return {**kept, **ports.keep_for_stack(folder), "PYTHONUNBUFFERED": "1"}
+
+
+@pytest.fixture
+def up(folder: Path, environ: dict[str, str]) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
     running: list[subprocess.Popen[str]] = []
 
     def start(until: str) -> subprocess.Popen[str]:
@@ -29,7 +38,7 @@ def up(folder: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=_environ(),
+            env=environ,
         )
         running.append(process)
         _read_until(process, until)
@@ -42,7 +51,7 @@ def up(folder: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
 
 
 def test_everything_works_again_after_a_kill(
-    up: Callable[[str], subprocess.Popen[str]], folder: Path
+    up: Callable[[str], subprocess.Popen[str]], folder: Path, environ: dict[str, str]
 ) -> None:
     first = up("Ctrl-C")
     first.send_signal(signal.SIGKILL)
@@ -52,7 +61,7 @@ def test_everything_works_again_after_a_kill(
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,
-        env=_environ(),
+        env=environ,
         check=False,
     )
     assert demo.returncode == 0, demo.stdout + demo.stderr
@@ -70,12 +79,6 @@ def test_an_interruption_while_starting_stops_what_was_started(
     said, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, said
     assert "Traceback" not in said
-
-
-def _environ() -> dict[str, str]:
-    ours = {"DATABASE_URL", "REDIS_URL", "PORT", "QUESTION", "CRASH"}
-    kept = {name: value for name, value in os.environ.items() if name not in ours}
-    return {**kept, "PYTHONUNBUFFERED": "1"}
 
 
 def _read_until(process: subprocess.Popen[str], words: str) -> None:

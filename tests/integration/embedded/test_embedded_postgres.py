@@ -51,9 +51,9 @@ def folder(server_folder: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def created(fixture_loop: Loop, server_folder: Path) -> Path:
+def created(fixture_loop: Loop, server_folder: Path, ports: Any) -> Path:
     """The folder of a server that was created and stopped, to copy: creating one takes a second."""
-    server = EmbeddedPostgres(server_folder / "created")
+    server = EmbeddedPostgres(ports.keep_for(server_folder / "created"))
     fixture_loop.run(server.start())
     fixture_loop.run(server.stop())
     return server_folder / "created"

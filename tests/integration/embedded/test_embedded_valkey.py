@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -14,8 +15,8 @@ from embedded.ports import HOST
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "a folder with spaces"
+def folder(tmp_path: Path, ports: Any) -> Path:
+    return ports.keep_for(tmp_path / "a folder with spaces")
 
 
 @pytest.fixture

@@ -5,15 +5,19 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from embedded import ServiceSpec, ServiceStatus, Signals, StartFailed, State, Supervisor
 from embedded.readiness import is_ready
 
+Supervise = Callable[..., Supervisor]
+
 FAKE = Path(__file__).with_name("fake_service.py")
-METRICS_PORT_FIRST = 29090
 
 OWNER = """
 import asyncio, os, sys, time
@@ -21,7 +25,7 @@ from pathlib import Path
 from embedded import ServiceSpec, Supervisor
 
 async def main():
-    supervisor = Supervisor(logs=Path(sys.argv[1]), metrics_port_first=29590)
+    supervisor = Supervisor(logs=Path(sys.argv[1]), metrics_port_first=int(sys.argv[3]))
     env = {"NAME": "child", "JOURNAL": sys.argv[1] + "/journal"}
     spec = ServiceSpec(name="child", argv=[sys.executable, sys.argv[2], "well"], env=env)
     await supervisor.start([spec])
@@ -48,11 +52,13 @@ def service(name: str, journal: Path, *, manner: str = "well", stage: int = 0) -
     )
 
 
-def supervisor(tmp_path: Path, *, grace_seconds: float = 20.0) -> Supervisor:
-    return Supervisor(
+@pytest.fixture
+def supervisor(tmp_path: Path, ports: Any) -> Supervise:
+    return partial(
+        Supervisor,
         logs=tmp_path / "logs",
-        metrics_port_first=METRICS_PORT_FIRST,
-        grace_seconds=grace_seconds,
+        metrics_port_first=ports.take(10),
+        grace_seconds=20.0,
     )
 
 
@@ -73,9 +79,9 @@ def is_alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] != "Z"
 
 
-def child_of_a_killed_owner(folder: Path) -> int:
+def child_of_a_killed_owner(folder: Path, port: int) -> int:
     """Another process supervises a service, and is killed. The process id of the service."""
-    argv = [sys.executable, "-c", OWNER, folder, FAKE]
+    argv = [sys.executable, "-c", OWNER, folder, FAKE, str(port)]
     owner = subprocess.Popen(argv, stdout=subprocess.PIPE)
     try:
         assert owner.stdout is not None
@@ -92,17 +98,17 @@ async def gone(pid: int) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_all_are_ready_on_ports_of_their_own(tmp_path: Path, journal: Path) -> None:
-    async with supervisor(tmp_path) as running:
+async def test_all_are_ready_on_ports_of_their_own(supervisor: Supervise, journal: Path) -> None:
+    async with supervisor() as running:
         await running.start([service("one", journal), service("two", journal)])
-        ports = {status.metrics_port for status in running.statuses()}
-        assert len(ports) == 2
-        for port in ports:
+        chosen = {status.metrics_port for status in running.statuses()}
+        assert len(chosen) == 2
+        for port in chosen:
             assert await is_ready("127.0.0.1", port)
 
 
-async def test_a_killed_process_is_started_again(tmp_path: Path, journal: Path) -> None:
-    async with supervisor(tmp_path) as running:
+async def test_a_killed_process_is_started_again(supervisor: Supervise, journal: Path) -> None:
+    async with supervisor() as running:
         await running.start([service("one", journal), service("two", journal)])
         before, neighbour = running.status("one"), running.status("two")
         running.kill("one")
@@ -113,8 +119,8 @@ async def test_a_killed_process_is_started_again(tmp_path: Path, journal: Path) 
         assert running.status("two") == neighbour
 
 
-async def test_it_is_started_again_after_every_crash(tmp_path: Path, journal: Path) -> None:
-    async with supervisor(tmp_path) as running:
+async def test_it_is_started_again_after_every_crash(supervisor: Supervise, journal: Path) -> None:
+    async with supervisor() as running:
         await running.start([service("one", journal)])
         for restarts in (1, 2):
             running.kill("one")
@@ -122,9 +128,9 @@ async def test_it_is_started_again_after_every_crash(tmp_path: Path, journal: Pa
 
 
 async def test_a_crash_takes_the_workers_of_the_process_with_it(
-    tmp_path: Path, journal: Path
+    supervisor: Supervise, journal: Path
 ) -> None:
-    async with supervisor(tmp_path) as running:
+    async with supervisor() as running:
         await running.start([service("one", journal, manner="worker")])
         worker = int(lines(journal)[0].split()[2])
         running.kill("one")
@@ -132,9 +138,9 @@ async def test_a_crash_takes_the_workers_of_the_process_with_it(
 
 
 async def test_what_never_becomes_ready_is_an_error_that_quotes_the_log(
-    tmp_path: Path, journal: Path
+    supervisor: Supervise, journal: Path
 ) -> None:
-    async with supervisor(tmp_path) as running:
+    async with supervisor() as running:
         await running.start([service("good", journal)])
         specs = [service("bad", journal, manner="broken"), service("fine", journal)]
         with pytest.raises(StartFailed, match="DATABASE_URL is wrong"):
@@ -144,9 +150,9 @@ async def test_what_never_becomes_ready_is_an_error_that_quotes_the_log(
 
 
 async def test_the_highest_stage_has_drained_before_the_next_is_told(
-    tmp_path: Path, journal: Path
+    supervisor: Supervise, journal: Path
 ) -> None:
-    async with supervisor(tmp_path) as running:
+    async with supervisor() as running:
         await running.start([service("engine", journal), service("edge", journal, stage=1)])
     assert lines(journal) == [
         "edge told to stop",
@@ -157,14 +163,14 @@ async def test_the_highest_stage_has_drained_before_the_next_is_told(
     assert {status.state for status in running.statuses()} == {State.STOPPED}
 
 
-async def test_who_does_not_stop_in_time_is_killed(tmp_path: Path, journal: Path) -> None:
-    async with supervisor(tmp_path, grace_seconds=0.2) as running:
+async def test_who_does_not_stop_in_time_is_killed(supervisor: Supervise, journal: Path) -> None:
+    async with supervisor(grace_seconds=0.2) as running:
         await running.start([service("one", journal, manner="stubborn")])
     assert running.status("one").exit_code == -signal.SIGKILL
 
 
-async def test_a_hurry_ends_the_wait_for_the_stubborn(tmp_path: Path, journal: Path) -> None:
-    running = supervisor(tmp_path, grace_seconds=600)
+async def test_a_hurry_ends_the_wait_for_the_stubborn(supervisor: Supervise, journal: Path) -> None:
+    running = supervisor(grace_seconds=600)
     await running.start([service("one", journal, manner="stubborn")])
     async with Signals() as signals:
         os.kill(os.getpid(), signal.SIGINT)
@@ -176,18 +182,14 @@ async def test_a_hurry_ends_the_wait_for_the_stubborn(tmp_path: Path, journal: P
     assert running.status("one").exit_code == -signal.SIGKILL
 
 
-async def test_a_killed_supervisor_leaves_nothing_running(tmp_path: Path) -> None:
-    child = child_of_a_killed_owner(tmp_path)
+async def test_a_killed_supervisor_leaves_nothing_running(tmp_path: Path, ports: Any) -> None:
+    child = child_of_a_killed_owner(tmp_path, ports.take())
     await gone(child)
 
 
-async def test_every_change_of_state_is_told(tmp_path: Path, journal: Path) -> None:
+async def test_every_change_of_state_is_told(supervisor: Supervise, journal: Path) -> None:
     heard: list[State] = []
-    running = Supervisor(
-        logs=tmp_path / "logs",
-        metrics_port_first=METRICS_PORT_FIRST,
-        notify=lambda status: heard.append(status.state),
-    )
+    running = supervisor(notify=lambda status: heard.append(status.state))
     async with running:
         await running.start([service("one", journal)])
         os.kill(pid_of(running.status("one")), signal.SIGKILL)

@@ -25,9 +25,9 @@ async def status_of(request: Any) -> int:
 
 
 async def test_while_redis_is_away_reads_go_on_and_starts_are_refused_at_once(
-    start_gateway: Any, rows: Any, tools: Any, tmp_path: Path
+    start_gateway: Any, rows: Any, tools: Any, tmp_path: Path, ports: Any
 ) -> None:
-    valkey = EmbeddedValkey(tmp_path / "valkey")
+    valkey = EmbeddedValkey(ports.keep_for(tmp_path / "valkey"))
     await valkey.start()
     id = await rows.execution(status="completed")
     async with start_gateway(
@@ -62,9 +62,9 @@ async def _is(request: Any, status: int) -> bool:
 
 
 async def test_an_open_stream_outlives_redis(
-    start_gateway: Any, rows: Any, tmp_path: Path, now_ms: int
+    start_gateway: Any, rows: Any, tmp_path: Path, now_ms: int, ports: Any
 ) -> None:
-    valkey = EmbeddedValkey(tmp_path / "valkey")
+    valkey = EmbeddedValkey(ports.keep_for(tmp_path / "valkey"))
     await valkey.start()
     id = await rows.execution()
     await rows.turn(id, 1, {"type": "workflow.started", "at": now_ms})
@@ -84,10 +84,10 @@ async def test_an_open_stream_outlives_redis(
 
 
 async def test_while_postgresql_is_away_503_at_once_and_then_all_is_well(
-    start_gateway: Any, rows: Any, tools: Any, tmp_path: Path
+    start_gateway: Any, rows: Any, tools: Any, tmp_path: Path, ports: Any
 ) -> None:
     folder = tmp_path / "pg"
-    postgres = EmbeddedPostgres(folder)
+    postgres = EmbeddedPostgres(ports.keep_for(folder))
     try:
         await postgres.start()
     except PermissionError:
@@ -159,10 +159,10 @@ async def test_young_and_missing_ids_are_read_from_the_primary(
 
 
 async def test_a_replica_that_is_away_is_replaced_by_the_primary(
-    start_gateway: Any, rows: Any, tools: Any, tmp_path: Path
+    start_gateway: Any, rows: Any, tools: Any, tmp_path: Path, ports: Any
 ) -> None:
     await rows.execution(age_s=3600)
-    replica = EmbeddedPostgres(tmp_path / "replica")
+    replica = EmbeddedPostgres(ports.keep_for(tmp_path / "replica"))
     await replica.start()
     await migrate(replica.dsn)
     async with start_gateway(database_read_url=replica.dsn) as gateway:

@@ -1,11 +1,11 @@
 """The service on real streams: requests are answered, tasks give results."""
 
-import random
 import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -28,7 +28,6 @@ from common.streams.connection import Link
 from common.streams.publisher import Outgoing, Publisher
 from common.streams.requests import Requester
 from embedded import EmbeddedPostgres
-from embedded.ports import free_port
 from knowledge.app import knowledge_service
 
 PATIENCE_SECONDS = 60
@@ -211,11 +210,9 @@ async def test_a_search_in_an_unknown_collection_fails_its_task_for_good(
 
 
 async def test_an_outage_of_postgresql_is_a_refusal_to_repeat_later_and_passes(
-    redis_url: str, organization: uuid.UUID, server_folder: Path
+    redis_url: str, organization: uuid.UUID, server_folder: Path, ports: Any
 ) -> None:
-    # Out of the way of other servers, one of which might take the port while ours is stopped.
-    port = free_port(random.randrange(30_000, 32_000))
-    server = EmbeddedPostgres(server_folder / f"outage-{organization}", port=port)
+    server = EmbeddedPostgres(ports.keep_for(server_folder / f"outage-{organization}"))
     await server.start()
     await migrate(server.dsn)
     settings = KnowledgeSettings(

@@ -38,12 +38,12 @@ def collector(fixture_loop: Any) -> Iterator[Collector]:
 
 
 @pytest.fixture(scope="package")
-def stack(fixture_loop: Any, collector: Collector) -> Iterator[LocalStack]:
+def stack(fixture_loop: Any, collector: Collector, ports: Any) -> Iterator[LocalStack]:
     folder = Path(tempfile.mkdtemp(prefix="kwe-traces-"))
     folder.chmod(0o711)
     ours = ("DATABASE_URL", "REDIS_URL", "PORT", "KWE_URL", "KWE_API_KEY")
     environ = {name: value for name, value in os.environ.items() if name not in ours}
-    environ |= crash.variables(EXAMPLES)
+    environ |= crash.variables(EXAMPLES) | ports.keep_for_stack(folder / ".kwe")
     environ |= {
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
         "OTEL_TRACES_SAMPLER_ARG": "1.0",

@@ -29,9 +29,11 @@ class Store:
 
 
 @pytest.fixture
-async def full(server_folder: Path) -> AsyncIterator[Link]:
+async def full(server_folder: Path, ports: Any) -> AsyncIterator[Link]:
     """A server of its own, with little memory."""
-    server = EmbeddedValkey(server_folder / "full-valkey", settings={"maxmemory": str(MEMORY)})
+    server = EmbeddedValkey(
+        ports.keep_for(server_folder / "full-valkey"), settings={"maxmemory": str(MEMORY)}
+    )
     await server.start()
     link = Link(server.url)
     yield link

@@ -32,14 +32,12 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from common.streams import names
-from embedded.ports import free_port
 from kwe.local.stack import LocalStack
 
 HERE = Path(__file__).parent
 PATIENCE_S = 45
 QUEUES = ("http", "effects")
 FINISHED = ("completed", "faulted", "cancelled")
-PORTS_FIRST = 20_000 + os.getpid() * 131 % 12_000
 AWAY = (
     OSError,
     TimeoutError,
@@ -59,6 +57,9 @@ class ProtocolStack:
     run: Callable[[Any], Any]
     """Runs a coroutine on that loop and waits for it."""
 
+    ports: Any
+    """Of our own: nobody may take the port of a process or a server that was killed."""
+
     settings: dict[str, str] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger)
 
@@ -77,15 +78,9 @@ class ProtocolStack:
             "REFRESH_INTERVAL": "500ms",
             "LOG_LEVEL": "info",
             "REPLY_TIMEOUT": "2s",
-            # Apart from others on this machine, who might take the port of a process that was killed; so below.
-            "PORT": str(free_port(PORTS_FIRST)),
-            "METRICS_PORT": str(PORTS_FIRST + 100),
+            **self.ports.keep_for_stack(self.folder / "kwe"),
             **self.settings,
         }
-        for number, server in enumerate(("postgres", "valkey")):
-            folder = self.folder / "kwe" / server
-            folder.mkdir(parents=True)
-            (folder / "port").write_text(str(free_port(PORTS_FIRST + 200 + 100 * number)))
         replicas = {"orchestrator": 2, "executor": 2, "knowledge": 0}
         self.local = LocalStack(self.folder / "kwe", variables, replicas=replicas)
         self.run(self.local.__aenter__())

@@ -394,10 +394,10 @@ async def test_deltas_reach_who_listens_and_nobody_else_is_disturbed(desk: Any) 
 
 
 async def test_a_restart_of_redis_is_survived_and_the_result_kept(
-    desk: Any, tmp_path: Path
+    desk: Any, tmp_path: Path, ports: Any
 ) -> None:
     blocked = Blocked()
-    server = EmbeddedValkey(tmp_path / "valkey")
+    server = EmbeddedValkey(ports.keep_for(tmp_path / "valkey"))
     await server.start()
     desk = type(desk)(server.url, desk.pool)
     try:
