@@ -271,19 +271,11 @@ def outside_any_trace() -> None:
     telemetry._current.set("")
 
 
-STACKS = (
-    "tests/e2e",
-    "tests/chaos",
-    "tests/integration/protocol",
-    "tests/integration/observability",
-)
-"""Folders whose tests share running services: they stay in one worker."""
-
-
 @pytest.hookimpl(tryfirst=True)  # xdist reads the marks in a hook of the same name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say what belongs together when several workers share the tests: a folder with a stack, else a file."""
+    """Say what one worker must run when several share the tests: a package, which shares a stack, else a file."""
     for item in items:
-        place = item.path.relative_to(item.config.rootpath).as_posix()
-        group = next((folder for folder in STACKS if place.startswith(folder)), place)
-        item.add_marker(pytest.mark.xdist_group(name=group))
+        is_package = (item.path.parent / "__init__.py").exists()
+        place = item.path.parent if is_package else item.path
+        name = place.relative_to(item.config.rootpath).as_posix()
+        item.add_marker(pytest.mark.xdist_group(name=name))

@@ -16,7 +16,6 @@ import orjson
 import pytest
 
 from common.ids import uuid7
-from embedded.ports import free_port
 from kwe.cli.main import run
 
 DEADLINE_S = 30
@@ -108,9 +107,9 @@ def auditor(fixture_loop: Any) -> Auditor:
 
 
 @pytest.fixture(scope="module")
-def s3_url() -> Iterator[str]:
+def s3_url(ports: Any) -> Iterator[str]:
     """A server of S3's protocol, in a process of its own."""
-    port = free_port(21_300)
+    port = ports.take()
     url = f"http://127.0.0.1:{port}"
     server = subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],

@@ -1,6 +1,6 @@
 """The whole system as processes, what tests do to it, and the books that must balance afterwards.
 
-stack = ProtocolStack(folder, loop)     # 2 orchestrators, 2 executors, a gateway, servers of its own
+stack = ProtocolStack(folder, loop, ports)  # 2 orchestrators, 2 executors, a gateway, servers of its own
 stack.start()
 async with stack.desk() as desk:        # HTTP as a user, PostgreSQL and Redis as an auditor
     id = await desk.start(key="k")

@@ -20,7 +20,6 @@ from aiohttp import ClientSession
 
 from embedded import EmbeddedPostgres
 from embedded.binaries import postgres_programs
-from embedded.ports import free_port
 from kwe.local.stack import LocalStack
 
 PATIENCE_S = 30
@@ -79,13 +78,13 @@ async def eventually(question: Callable[[], Awaitable[Any]], what: str) -> Any:
 
 
 @pytest.fixture(scope="package")
-def pair(server_folder: Path, fixture_loop: Any) -> Iterator[Pair]:
+def pair(server_folder: Path, fixture_loop: Any, ports: Any) -> Iterator[Pair]:
     folder = server_folder / f"replica-{uuid4().hex[:8]}"
     folder.mkdir(mode=0o711)
-    primary = EmbeddedPostgres(folder / "primary", settings=STREAMING)
+    primary = EmbeddedPostgres(ports.keep_for(folder / "primary"), settings=STREAMING)
     fixture_loop.run(primary.start())
     try:
-        copied = _base_backup(primary, folder / "replica")
+        copied = ports.keep_for(_base_backup(primary, folder / "replica"))
         replica = EmbeddedPostgres(copied, settings=STREAMING)
         fixture_loop.run(replica.start())
         yield Pair(primary, replica)
@@ -114,16 +113,15 @@ def _base_backup(primary: EmbeddedPostgres, folder: Path) -> Path:
 
 
 @pytest.fixture(scope="package")
-def stack(pair: Pair, server_folder: Path, fixture_loop: Any) -> Iterator[LocalStack]:
+def stack(pair: Pair, server_folder: Path, fixture_loop: Any, ports: Any) -> Iterator[LocalStack]:
+    folder = server_folder / f"replica-stack-{uuid4().hex[:8]}"
+    folder.mkdir(mode=0o711)
     variables = {
         **os.environ,
         "DATABASE_URL": pair.primary.dsn,
         "DATABASE_READ_URL": pair.replica.dsn,
-        "PORT": str(free_port(23_000)),
-        "METRICS_PORT": "23100",
+        **ports.keep_for_stack(folder),
     }
-    folder = server_folder / f"replica-stack-{uuid4().hex[:8]}"
-    folder.mkdir(mode=0o711)
     local = LocalStack(folder, variables)
     fixture_loop.run(local.__aenter__())
     yield local
