@@ -62,7 +62,7 @@ def doctor(env_file: Path | None, output: str) -> int:
 
     \b
       kwe doctor --env-file .env.production
-      docker compose run --rm migrate doctor
+      docker compose exec orchestrator kwe doctor
     """
     found = complete(_examine(env_file))
     worst = max(seen.code for seen in found)
