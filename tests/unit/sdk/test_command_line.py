@@ -129,3 +129,36 @@ def test_a_new_project_never_replaces_files(capsys: pytest.CaptureFixture[str]) 
     assert run(["init", "mine"]) == 2
     assert Path("mine/functions.py").read_text() == "precious"
     assert "there already" in capsys.readouterr().err
+
+
+def test_wrong_settings_are_told_all_at_once_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for name, value in (("PORT", "banana"), ("RATE_LIMIT_WINDOW", "soon"), ("LOG_LEVEL", "loud")):
+        monkeypatch.setenv(name, value)
+    assert run(["up", "--folder", str(tmp_path / "kwe")]) == 2
+    said = capsys.readouterr().err
+    assert [name in said for name in ("PORT:", "RATE_LIMIT_WINDOW", "LOG_LEVEL")] == [True] * 3
+    assert said.count("LOG_LEVEL") == 1
+    assert "banana" not in said
+    assert not (tmp_path / "kwe").exists()
+
+
+def test_a_redis_that_does_not_answer_is_told_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://:hidden@127.0.0.1:9/0")
+    assert run(["up", "--folder", str(tmp_path / "kwe")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "Redis at 127.0.0.1:9 cannot be used" in line
+    assert "hidden" not in line
+    assert not (tmp_path / "kwe").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert run(["up", "--folder", str(tmp_path / "file" / "kwe")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "file/kwe cannot be used" in line

@@ -106,7 +106,12 @@ class LocalEnvironment:
         await self.stop()
 
     def _claim_folder(self, stack: AsyncExitStack) -> None:
-        self.logs.mkdir(parents=True, exist_ok=True)
+        try:
+            self.logs.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EmbeddedError(
+                f"the folder {self.folder} cannot be used: {error.strerror or error}"
+            ) from error
         lock = FolderLock(self.folder)
         lock.acquire()
         stack.callback(lock.release)

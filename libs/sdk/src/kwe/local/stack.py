@@ -36,6 +36,7 @@ from kwe.local.bootstrap import (
     ensure_organization,
     is_valid_key,
 )
+from kwe.local.checking import check_redis, check_settings
 from kwe.local.settings import keep_environment
 
 Progress = Callable[[str, float], None]
@@ -60,6 +61,7 @@ class LocalStack:
         """`notify` hears of every change of a service's state; `hurry` ends the patience of stopping."""
         self.folder = folder
         self.environment = LocalEnvironment(folder, variables)
+        self._given = dict(variables)
         self._port_is_given = bool(variables.get("PORT"))
         self._replicas = dict(replicas or {})
         self._progress = progress
@@ -72,6 +74,8 @@ class LocalStack:
         self.supervisor = self._new_supervisor()
 
     async def __aenter__(self) -> Self:
+        check_settings(self._given)
+        await check_redis(self._given)
         async with AsyncExitStack() as stack:
             await self._timed("PostgreSQL and Valkey", stack.enter_async_context(self.environment))
             await self._timed("database", self._prepare_database())
