@@ -54,7 +54,10 @@ def test_there_is_a_runbook_for_every_alert_and_no_other() -> None:
 
 def test_runbooks_speak_of_metrics_that_exist() -> None:
     for path in RUNBOOKS.glob("*.md"):
-        named = re.findall(r"`(?:[^`]*\W)?((?:kwe_|workflow_executions|workflow_duration)[a-z_]+)\b[^`]*`", path.read_text())
+        named = re.findall(
+            r"`(?:[^`]*\W)?((?:kwe_|workflow_executions|workflow_duration)[a-z_]+)\b[^`]*`",
+            path.read_text(),
+        )
         missing = {name for name in named if unknown(name) and unknown(f"{name}_bucket")}
         assert not missing, f"{path.name}: {missing}"
 
