@@ -32,6 +32,11 @@ FEEDS_SHARE = 0.2
 
 CUTS_MAX = 8
 
+DROPS_MAX = 12
+PORTION = 500
+PORTIONS_MAX = 20
+"""What one round of retention does at most; the next one goes on."""
+
 
 class Housekeeping:
     def __init__(
@@ -125,10 +130,21 @@ class Housekeeping:
         """Forget what has expired, make room for the coming months."""
         metrics.DATABASE_BYTES.set(await self._store.database_bytes())
         await self._store.tidy()
-        if self._retention_days > 0:
-            dropped = await self._store.drop_expired(self._retention_days)
-            if dropped:
-                log.info("partitions_dropped", names=dropped)
+
+    async def expire(self) -> None:
+        """Let go of what ended longer ago than it is to be kept, a table or a bounded portion at a time."""
+        days = self._retention_days
+        if days == 0:
+            return
+        await self._store.settle_months(days)
+        for _ in range(DROPS_MAX):
+            name = await self._store.drop_expired_table(days)
+            if name is None:
+                break
+            log.info("partition_dropped", table=name)
+        for _ in range(PORTIONS_MAX):
+            if await self._store.delete_expired(days, PORTION) == 0:
+                break
 
     async def forget_replicas(self) -> None:
         """Remove replicas that are long gone from the groups that read this installation's streams."""

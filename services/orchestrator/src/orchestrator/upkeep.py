@@ -104,6 +104,7 @@ class Upkeep:
                 ("feeds", TRIM_S, self._housekeeping.trim_feeds),
                 ("memory", TICK_S, self._housekeeping.relieve),
                 ("tidy", TIDY_S, self._housekeeping.tidy),
+                ("retention", TIDY_S, self._housekeeping.expire),
                 ("replicas", TIDY_S, self._housekeeping.forget_replicas),
             ):
                 group.create_task(_regularly(name, pace_s, work), name=name)

@@ -19,6 +19,8 @@ from orchestrator.sweeps import ChildWait, DueWait, OverdueTask, TaskBody, Turn
 QUERIES = load_queries("orchestrator.storage.sql", "sweeps.sql")
 INSTALLATION = load_queries("orchestrator.storage.sql", "installation.sql")
 
+SETTLE_SECONDS_MAX = 3600.0
+
 RECOVERY_LOCK = 0x6B77655F7265636F  # "kwe_reco"
 
 
@@ -114,8 +116,21 @@ class PostgresSweeps:
     async def organizations(self) -> list[UUID]:
         return [row["id"] for row in await self._fetch("organizations")]
 
-    async def drop_expired(self, days: int) -> list[str]:
-        return [row[0] for row in await self._fetch("drop_expired", days)]
+    async def settle_months(self, days: int) -> None:
+        """Find out which old months are over; reads each of them once, which may take minutes."""
+        async with translated():
+            await self._pool.fetch(QUERIES["settle_months"], days, timeout=SETTLE_SECONDS_MAX)
+
+    async def drop_expired_table(self, days: int) -> str | None:
+        """The name of one that was dropped; None when there is none, or it is in use."""
+        name: str | None = (await self._fetch("drop_expired_table", days))[0]["name"]
+        return name
+
+    async def delete_expired(self, days: int, portion: int) -> int:
+        """Delete at most so many executions that no dropped table holds, and dead letters; how many went."""
+        strays = await self._fetch("delete_expired_strays", days, portion)
+        letters = await self._fetch("delete_expired_letters", days, portion)
+        return int(strays[0]["count"]) + int(letters[0]["count"])
 
     async def tidy(self) -> None:
         """Forget what has expired, and make room for the coming months."""

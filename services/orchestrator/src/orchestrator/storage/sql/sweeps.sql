@@ -175,8 +175,18 @@ WHERE payload.created_at < now() - interval '1 day'
 -- name: ensure_partitions
 SELECT workflow.ensure_partitions();
 
--- name: drop_expired
-SELECT workflow.drop_expired_partitions($1);
+-- name: settle_months
+-- Reads each month once, when it has become old.
+SELECT workflow.settle_months($1);
+
+-- name: drop_expired_table
+SELECT workflow.drop_expired_table($1) AS name;
+
+-- name: delete_expired_strays
+SELECT workflow.delete_expired_strays($1, $2) AS count;
+
+-- name: delete_expired_letters
+SELECT workflow.delete_expired_letters($1, $2) AS count;
 
 -- name: waits_by_kind
 SELECT kind, count(*) AS count FROM workflow.waits GROUP BY kind;
