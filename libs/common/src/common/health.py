@@ -15,6 +15,7 @@ import orjson
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
+from common.debugging import debug_routes
 from common.errors import ConfigurationError
 from common.lifecycle import background
 from common.logs import get_logger
@@ -107,7 +108,7 @@ async def serve_health(
     """Serve the routes on `METRICS_PORT` for the length of the block, draining included."""
     health = Health(service, checks, metrics=settings.metrics_enabled)
     app = web.Application()
-    app.add_routes(health.routes())
+    app.add_routes([*health.routes(), *debug_routes(service, settings)])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
     try:

@@ -73,15 +73,17 @@ def set_level(level: int) -> None:
     )
 
 
+def level_name() -> str:
+    return logging.getLevelName(_Level.current).lower()
+
+
 def toggle_debug() -> None:
     """To `debug`, or back to what the settings say."""
     is_debug = _Level.current == logging.DEBUG
     back = _Level.configured if _Level.configured > logging.DEBUG else logging.INFO
     set_level(back if is_debug else logging.DEBUG)
     # A warning, so that it is seen at any level: from here on there is more, or less, to be read.
-    get_logger(__name__).warning(
-        "log_level_changed", to=logging.getLevelName(_Level.current).lower()
-    )
+    get_logger(__name__).warning("log_level_changed", to=level_name())
 
 
 def toggle_debug_on_signal() -> None:

@@ -119,6 +119,13 @@ class TelemetrySettings(SettingsGroup):
         example="9090",
         description="Port of `/health`, `/ready` and `/metrics`. 0 takes a free one.",
     )
+    debug_token: SecretStr | None = variable(
+        None,
+        secret=True,
+        min_length=32,
+        description="Opens `/debug` beside `/metrics` to who runs the installation, at least 32 characters. Unset: "
+        "there is no `/debug`.",
+    )
     metrics_organizations: NonNegativeInt = variable(
         0,
         le=100,
