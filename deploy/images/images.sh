@@ -6,12 +6,13 @@
 # VERSION   tag beside `latest`; what git describes by default
 # REGISTRY  where to, such as registry.example.com/team; none keeps the names local
 # ENGINE    docker (default) or podman
+# EXTRAS    "--extra aws" or "--extra vault", for settings from there
 # CA_BUNDLE certificate authorities of a proxy that opens TLS, a PEM file
 # BUILD_OPTIONS  more options of `docker build`
 set -eu
 
 cd "$(dirname "$0")/../.."
-images="gateway orchestrator executor knowledge migrate"
+images="gateway orchestrator executor knowledge migrate backup"
 engine=${ENGINE:-docker}
 version=${VERSION:-$(git describe --tags --always --dirty 2>/dev/null || echo dev)}
 revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
@@ -38,15 +39,16 @@ check_engine() {
 
 dockerfile_of() {
   case $1 in
-    migrate) echo deploy/migrate/Dockerfile ;;
+    migrate | backup) echo "deploy/$1/Dockerfile" ;;
     *) echo "services/$1/Dockerfile" ;;
   esac
 }
 
 packages_of() {
   case $1 in
-    migrate) echo "--package kwe-orchestrator --package kwe-knowledge --package kwe-sdk" ;;
-    *) echo "--package kwe-$1 --package kwe-sdk" ;;
+    migrate) echo "${EXTRAS:-} --package kwe-common --package kwe-orchestrator --package kwe-knowledge --package kwe-sdk" ;;
+    backup) echo "--extra s3 --package kwe-common --package kwe-sdk" ;;
+    *) echo "${EXTRAS:-} --package kwe-common --package kwe-$1 --package kwe-sdk" ;;
   esac
 }
 
@@ -58,6 +60,7 @@ build() {
     DOCKER_BUILDKIT=1 "$engine" build ${BUILD_OPTIONS:-} \
       ${CA_BUNDLE:+--secret "id=ca-bundle,src=$CA_BUNDLE"} \
       --build-arg "VERSION=$version" --build-arg "REVISION=$revision" \
+      ${EXTRAS:+--build-arg "EXTRAS=$EXTRAS"} \
       --file "$(dockerfile_of "$image")" \
       --tag "${registry}kwe-$image:$version" --tag "${registry}kwe-$image:latest" .
   done

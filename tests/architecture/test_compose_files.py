@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "deploy/compose"
 OURS = ("gateway", "orchestrator", "executor", "knowledge")
 OVERLAYS = ("nginx", "observability", "elk", "replica", "consoles", "external")
-ONCE = {"migrate", "kwe", "replication", "elasticsearch-setup"}
+ONCE = {"migrate", "kwe", "backup", "replication", "elasticsearch-setup"}
 """Run to their end, so there is no health to check."""
 UNCHECKED = {"collector", "jaeger"}
 """Their images hold no program that could ask."""
@@ -62,13 +62,14 @@ def complete_services() -> Iterator[tuple[str, dict[str, Any]]]:
     for file in FILES.values():
         for name, service in file["services"].items():
             if "image" in service:
-                yield name, service
+                extended = service.get("extends", {}).get("service")
+                yield name, {**file["services"].get(extended, {}), **service}
 
 
 def all_environments() -> Iterator[tuple[str, dict[str, Any]]]:
     for file in FILES.values():
         for name, service in file["services"].items():
-            if name in {*OURS, "migrate", "kwe"}:
+            if name in {*OURS, "migrate", "kwe", "backup"}:
                 yield name, service.get("environment", {})
 
 
@@ -101,7 +102,7 @@ def test_three_networks_of_which_the_stores_have_no_way_out() -> None:
 
 def test_only_those_who_call_others_have_a_way_out() -> None:
     outward = {name for name, service in SERVICES.items() if "egress" in service["networks"]}
-    assert outward == {"executor", "knowledge", "collector", "alertmanager", "certbot"}
+    assert outward == {"executor", "knowledge", "backup", "collector", "alertmanager", "certbot"}
 
 
 def test_only_the_gateway_publishes_a_port_and_only_nginx_in_its_place() -> None:
@@ -164,7 +165,7 @@ def test_a_container_can_do_no_more_than_it_needs(name: str) -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_an_image_has_a_version(name: str) -> None:
     image = SERVICES[name]["image"]
-    if name in {*OURS, "migrate"}:
+    if name in {*OURS, "migrate", "backup"}:
         assert image == f"${{REGISTRY:+${{REGISTRY:-}}/}}kwe-{name}:${{VERSION:-latest}}"
     else:
         assert re.fullmatch(r"[\w./-]+:v?[\w.-]+", image)

@@ -82,7 +82,7 @@ def engine() -> Iterator[Engine]:
     assert done.returncode == 0, done.stderr[-4000:]
     engine = Engine(name, version)
     yield engine
-    for image in (*SERVICES, "migrate"):
+    for image in (*SERVICES, "migrate", "backup"):
         engine("image", "rm", "--force", f"kwe-{image}:{version}", check=False)
 
 
@@ -105,6 +105,7 @@ async def test_the_images_start_do_their_work_and_drain(
     common, port = settings(bare_database, redis_url), free_port()
     engine.once("migrate", environ=common)
     engine.once("migrate", "admin", "create-organization", "acme", environ=common, entry="kwe")
+    assert "Usage: kwe backup" in engine.once("backup", "backup", "--help", environ=common)
     create_key = ("admin", "create-key", "--organization", "acme")
     key = engine.once("migrate", *create_key, environ=common, entry="kwe").split()[0]
     with ExitStack() as stack:
