@@ -48,6 +48,8 @@ def stack(fixture_loop: Any, collector: Collector, ports: Any) -> Iterator[Local
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
         "OTEL_TRACES_SAMPLER_ARG": "1.0",
         "OTEL_BSP_SCHEDULE_DELAY": "200",
+        "ACCESS_LOG": "true",
+        "METRICS_ORGANIZATIONS": "5",
     }
     started = LocalStack(folder / ".kwe", environ, replicas={"executor": 2, "orchestrator": 2})
     fixture_loop.run(started.__aenter__())
