@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from kwe.cli.failures import UsageProblem, complete
-from kwe.cli.output import messages, output_option, print_json
+from kwe.cli.output import messages, output_option, print_json, print_table
 
 
 @click.group()
@@ -84,6 +84,70 @@ def create_key(organization: str, scopes: str, name: str, output: str) -> None:
     else:
         click.echo(text)
         messages().print("Keep it: it is not shown again.", style="dim")
+
+
+@admin.command("partitions")
+@click.option(
+    "--days",
+    type=click.IntRange(min=0),
+    default=0,
+    envvar="RETENTION_DAYS",
+    help="What would become of them if so many days were kept.  [default: RETENTION_DAYS]",
+)
+@output_option
+def partitions(days: int, output: str) -> None:
+    """Show the months that executions are kept by, and what keeps each of them.
+
+    \b
+      kwe admin partitions --days 90
+    """
+    from dataclasses import asdict
+
+    from kwe.local.bootstrap import connection
+    from kwe.local.partitions import Month, months
+
+    async def work() -> list[Month]:
+        async with connection(_environ()) as database:
+            return await months(database, days=days)
+
+    found = complete(work())
+    if output == "json":
+        print_json([asdict(one) for one in found])
+        return
+    print_table(
+        ("MONTH", "EXECUTIONS ≈", "SIZE", "UNFINISHED", "FATE"),
+        [
+            (
+                one.month,
+                f"{one.executions:,}",
+                f"{one.bytes / 2**20:,.1f} MiB",
+                one.unfinished,
+                one.fate,
+            )
+            for one in found
+        ],
+        empty="the database has no partitions",
+    )
+
+
+@admin.command("declare-restored")
+def declare_restored() -> None:
+    """Say that this database was taken back to an earlier moment by other means than `kwe restore`.
+
+    After a point-in-time recovery, a snapshot, or a failover that lost commits: with all services stopped. The next
+    orchestrator to start drops what Redis holds of the time that is undone.
+    """
+    from kwe.backup.database import declare_restored as declare
+    from kwe.backup.database import require_nobody
+    from kwe.local.bootstrap import connection
+
+    async def work() -> None:
+        async with connection(_environ()) as database:
+            await require_nobody(database)
+            await declare(database)
+
+    complete(work())
+    messages().print("start an orchestrator first, and the other services when it is ready")
 
 
 def _environ() -> dict[str, str]:
