@@ -17,6 +17,10 @@ WORKERS ?= 0
 # Tools that only `make check-manifests` needs, apart from the environment: they are large.
 MANIFEST_TOOLS := .tools/manifests
 
+# Services start in a third of the time from bytecode, so it is written also where the environment says not to.
+unexport PYTHONDONTWRITEBYTECODE
+STARTED := gateway.app, orchestrator.app, executor.app, knowledge.app, kwe.cli.up, kwe.local.stack
+
 # A question may contain a dollar sign: hand it on as it was typed.
 ifdef QUESTION
 override QUESTION := $(value QUESTION)
@@ -101,6 +105,7 @@ help: ## Show this list
 $(STAMP): $(MANIFESTS) | $(UV_STAMP)
 	@[ -x $(RUN)/python ] || $(UV) venv --quiet --no-python-downloads --python $(PYTHON) .venv
 	@$(UV) sync --no-python-downloads --all-packages --locked
+	@$(RUN)/python -c 'import $(STARTED)'
 	@touch $@
 
 $(MANIFEST_TOOLS)/.installed: deploy/k8s/check/requirements.txt deploy/k8s/check/package.json | $(UV_STAMP)
