@@ -1,5 +1,6 @@
 """Following an execution over lost connections."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import orjson
@@ -89,6 +90,7 @@ async def test_waiting_has_a_limit() -> None:
         await response.prepare(request)
         while request.transport is not None and not request.transport.is_closing():
             await response.write(b": still here\n\n")
+            await asyncio.sleep(0.02)
         return response
 
     async with scripted_api(silent) as api, Client(api.url, "key") as client:
