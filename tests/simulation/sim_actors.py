@@ -232,7 +232,7 @@ class Replica:
                 for id, raw, _ in taken:
                     entry = Entry(stream_name, str(id).encode(), raw)
                     message = decode_for_orchestrator(raw)
-                    if isinstance(message, NOTES):
+                    if type(message) in NOTES:
                         notes.append((message, entry))
                     else:
                         deliveries.append(Delivery(message, entry))

@@ -43,7 +43,7 @@ def sizes(plan, state, output, *, reload, input=None):
             TaskCompleted(wait.key, Value(output)) if wait.task else Continue()
             for wait in result.effects.opened
         )
-        if reload:
+        if reload and result.snapshot:
             state = decode(result.snapshot, plan)
     assert state.phase == "completed"
     return found

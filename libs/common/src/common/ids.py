@@ -17,6 +17,9 @@ MAX_CLOCK_SKEW_MS: Final = 5 * 60 * 1000
 # Ids are unique, not secret: seeded by the system once, without a system call for each.
 _RANDOM: Final = random.Random()  # noqa: S311
 
+_new: Final = object.__new__
+_set: Final = object.__setattr__
+
 
 def uuid7(*, at_ms: int | None = None) -> uuid.UUID:
     """A time-ordered id (RFC 9562): 48 bits of milliseconds, then 74 random bits."""
@@ -49,4 +52,9 @@ def partition_of(value: uuid.UUID, partitions: int) -> int:
 def _assemble(ms: int, random_bits: int) -> uuid.UUID:
     rand_a = random_bits >> 62
     rand_b = random_bits & ((1 << 62) - 1)
-    return uuid.UUID(int=(ms << 80) | (0x7 << 76) | (rand_a << 64) | (0b10 << 62) | rand_b)
+    number = (ms << 80) | (0x7 << 76) | (rand_a << 64) | (0b10 << 62) | rand_b
+    # What UUID(int=number) does, without looking through its other five parameters first.
+    made = _new(uuid.UUID)
+    _set(made, "int", number)
+    _set(made, "is_safe", uuid.SafeUUID.unknown)
+    return made

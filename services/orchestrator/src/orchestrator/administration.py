@@ -22,12 +22,14 @@ from orchestrator.ports import Bus, DataRefused
 
 log = structlog.get_logger()
 
-ADMINISTRATION = (
-    RegisterWorkflow,
-    RegisterFunctions,
-    CreateOrganization,
-    CreateApiKey,
-    RedriveDeadLetter,
+ADMINISTRATION = frozenset(
+    {
+        RegisterWorkflow,
+        RegisterFunctions,
+        CreateOrganization,
+        CreateApiKey,
+        RedriveDeadLetter,
+    }
 )
 
 

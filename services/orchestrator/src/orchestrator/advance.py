@@ -140,7 +140,7 @@ class Advance:
     @staticmethod
     def _turn_away(groups: Sequence[Group]) -> None:
         """Controls that can have no effect are refused, whatever the others of the batch come to."""
-        for group in groups:
+        for group in (each for each in groups if each.has_controls):
             for delivery in list(group.deliveries):
                 refusal = refusal_of(delivery.message, group.live)
                 if refusal is not None:

@@ -77,7 +77,7 @@ def answer_decided(group: Group) -> None:
     live = group.live
     assert live is not None
     phase = live.state.phase
-    for delivery in group.deliveries:
+    for delivery in group.deliveries if group.has_controls else ():
         message = delivery.message
         if isinstance(message, CONTROLS) and message.reply_to:
             group.replies.append(

@@ -20,7 +20,9 @@ from common.lifecycle import background, run_until_signalled, tune_garbage_colle
 from common.postgres import create_pool, load_queries
 from common.serving.failpoints import failpoint
 from common.settings import OrchestratorSettings
+from common.streams import names
 from common.streams.connection import REDIS_ERRORS, Link
+from common.streams.consumer import ensure_groups
 from common.streams.publisher import Publisher
 from orchestrator.accepting import Accepting
 from orchestrator.administration import Administration
@@ -36,7 +38,7 @@ from orchestrator.dispatcher import Dispatcher
 from orchestrator.evaluating import GuardedEvaluator
 from orchestrator.generation import Generation
 from orchestrator.housekeeping import Housekeeping
-from orchestrator.intake import Intake
+from orchestrator.intake import Intake, streams_of
 from orchestrator.live import LiveExecutions
 from orchestrator.notes import Notes
 from orchestrator.ports import StoreAway
@@ -216,6 +218,10 @@ class Orchestrator:
         """A group had to be made: on an installation that ran before, its stream was lost."""
         self.recovery.suspects_loss = True
 
+    async def make_groups(self) -> None:
+        partitions = range(self.base.installation.partitions)
+        await ensure_groups(self.control, streams_of(partitions), names.ORCHESTRATOR_GROUP)
+
     async def settle(self) -> None:
         """Delete what is left of paid publications, so that no other replica publishes them once more."""
         try:
@@ -318,7 +324,7 @@ async def _join(service: Orchestrator) -> None:
     try:
         await require_redis(service.control)
         await service.restoration.complete()
-        await service.recovery.begin()
+        await service.recovery.begin(service.make_groups)
         await service.upkeep.join()
     except REDIS_ERRORS as error:
         raise ConfigurationError(f"Redis cannot be reached at REDIS_URL: {error}") from error

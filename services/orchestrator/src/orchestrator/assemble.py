@@ -80,7 +80,7 @@ def write_turn(
             facts.organization_id,
             expected,
             result.sequence_to,
-            b"" if final else result.snapshot,
+            result.snapshot,
             final,
         )
     )
@@ -157,7 +157,10 @@ def add_tasks(
     for wait in effects.opened:
         if wait.task is None:
             continue
-        body, payload = _request(wait.key, wait.task, facts, installation)
+        partition = installation.partition(facts.execution_id)
+        body, payload = _request(
+            wait.key, wait.task, facts, partition, installation.generation.current
+        )
         published = windows.admit(wait.task.queue)
         write.opened.append(
             NewWait(
@@ -165,7 +168,7 @@ def add_tasks(
                 wait.key,
                 wait.kind.value,
                 facts.organization_id,
-                installation.partition(facts.execution_id),
+                partition,
                 wait.task.reference,
                 queue=wait.task.queue,
                 published=published,
@@ -183,16 +186,17 @@ def add_tasks(
 
 
 def _request(
-    key: str, task: TaskStart, facts: Facts, installation: Installation
+    key: str, task: TaskStart, facts: Facts, partition: int, generation: str
 ) -> tuple[bytes, Payload | None]:
     reference, payload, inline = None, None, None
-    if task.input.reference is not None and not _fits(task):
+    fits = task.input.is_loaded and len(task.input.raw) <= INLINE_INPUT_BYTES_MAX
+    if task.input.reference is not None and not fits:
         reference = PayloadReference(
             owner_id=facts.execution_id,
             id=UUID(task.input.reference.id),
             size=task.input.reference.size,
         )
-    elif _fits(task):
+    elif fits:
         inline = task.input.json
     else:
         raw = task.input.raw
@@ -210,18 +214,14 @@ def _request(
         workflow_id=facts.workflow_id,
         name=task.name,
         reference=task.reference,
-        partition=installation.partition(facts.execution_id),
+        partition=partition,
         input=inline,
         input_ref=reference,
         timeout_ms=task.timeout_ms,
         at_most_once=task.at_most_once,
-        generation=installation.generation.current,
+        generation=generation,
     )
     return encode(request), payload
-
-
-def _fits(task: TaskStart) -> bool:
-    return task.input.is_loaded and len(task.input.raw) <= INLINE_INPUT_BYTES_MAX
 
 
 def add_child(

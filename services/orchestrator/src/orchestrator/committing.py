@@ -19,8 +19,8 @@ from orchestrator.deliveries import Delivery, Group, Live, ObligationBroken, Tim
 from orchestrator.notices import Notices
 from orchestrator.ports import Clock, DataRefused, Facts, Lost, Store, Windows, Write
 from orchestrator.publications import Owed, new_publication_id
-from orchestrator.tracing import turn_span
-from workflow.core.effects import OpenWait, WaitKind
+from orchestrator.tracing import is_recorded, turn_span
+from workflow.core.effects import Effects, OpenWait, WaitKind
 
 log = structlog.get_logger()
 
@@ -175,7 +175,7 @@ class Committing:
     async def _add_turn(self, group: Group, live: Live, assembled: Assembled) -> None:
         result = group.result
         assert result is not None
-        write, owed, effects = assembled.write, assembled.owed, result.effects
+        write, effects = assembled.write, result.effects
         assemble.write_turn(write, live, result, self._installation, expected=live.version)
         if group.start is not None and live.version < 0:
             write.executions.append(
@@ -184,16 +184,28 @@ class Committing:
             write.idempotency.append(key_of(group))
         if live.version == 0:
             write.closed.append((group.execution_id, assemble.START_KEY))
-        with turn_span(live, now_ms=self._clock.now_ms()) as below:
-            assemble.add_tasks(
-                write, owed, below, effects, installation=self._installation, windows=self._windows
-            )
-            for wait in effects.opened:
-                await self._add_wait(wait, below, assembled)
-        assemble.add_events(owed, live.facts, result, self._installation)
-        await self._notices.add(owed, live.facts, effects)
+        if is_recorded(live.facts.traceparent):
+            with turn_span(live, now_ms=self._clock.now_ms()) as below:
+                await self._add_waits(effects, below, assembled)
+        else:
+            await self._add_waits(effects, live.facts, assembled)
+        assemble.add_events(assembled.owed, live.facts, result, self._installation)
+        await self._notices.add(assembled.owed, live.facts, effects)
         if effects.phase is not None and effects.phase.is_final:
             assembled.freed.add(live.facts.organization_id)
+
+    async def _add_waits(self, effects: Effects, facts: Facts, assembled: Assembled) -> None:
+        assemble.add_tasks(
+            assembled.write,
+            assembled.owed,
+            facts,
+            effects,
+            installation=self._installation,
+            windows=self._windows,
+        )
+        for wait in effects.opened:
+            if wait.kind is not WaitKind.TASK:
+                await self._add_wait(wait, facts, assembled)
 
     async def _add_wait(self, wait: OpenWait, facts: Facts, assembled: Assembled) -> None:
         if wait.child is not None:

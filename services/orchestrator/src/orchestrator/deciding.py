@@ -109,7 +109,7 @@ class Deciding:
         inbox: list[core.Message] = []
         for delivery in group.deliveries:
             message = delivery.message
-            if isinstance(message, StartExecution):
+            if type(message) is StartExecution:
                 inbox.append(core.Start(_input(group)))
             elif live.version == 0 and not inbox:
                 inbox.extend(await self._first_message(group, message))

@@ -168,7 +168,8 @@ class Dispatcher:
         if entry is None or entry.deliveries < ALONE_AFTER:
             return await self._persist(batch)
         if not await self._suspects.begin(entry):
-            await self._give_up(Group(batch[0].message.execution_id, list(batch)))
+            for group in group_by_execution(batch):
+                await self._give_up(group)
             return Outcome()
         try:
             return await self._persist(batch)

@@ -28,6 +28,13 @@ log = structlog.get_logger()
 READ_COUNT = 256
 
 
+def streams_of(partitions: Sequence[int]) -> list[str]:
+    """Results first: work in progress finishes before new work starts."""
+    return [names.results(each) for each in partitions] + [
+        names.commands(each) for each in partitions
+    ]
+
+
 class Intake:
     def __init__(
         self,
@@ -59,13 +66,9 @@ class Intake:
         self.partitions = tuple(partitions)
         metrics.PARTITIONS_READ.set(len(self.partitions))
         log.info("partitions_assigned", partitions=list(partitions))
-        # Results first: work in progress finishes before new work starts.
-        streams = [names.results(each) for each in partitions] + [
-            names.commands(each) for each in partitions
-        ]
         self._reader = GroupReader(
             self._link,
-            streams,
+            streams_of(partitions),
             group=names.ORCHESTRATOR_GROUP,
             consumer=self._instance,
             claim_idle_ms=CLAIM_IDLE_MS,
@@ -93,9 +96,9 @@ class Intake:
             except Unreadable as error:
                 await self._set_aside(entry, str(error))
                 continue
-            if isinstance(message, NOTES):
+            if type(message) in NOTES:
                 notes.append((message, entry))
-            elif isinstance(message, ADMINISTRATION):
+            elif type(message) in ADMINISTRATION:
                 commands.append((message, entry))
             else:
                 deliveries.append(Delivery(message, entry))

@@ -96,8 +96,12 @@ class LiveExecutions:
                 continue
             if result.changed:
                 live.version = result.sequence_to
+            is_over = live.state.phase.is_final or live.state.weight > WEIGHT_EACH_MAX
+            if not is_over and self._is_held(group.execution_id, live):
+                self._live.move_to_end(group.execution_id)
+                continue
             self.forget([group.execution_id])
-            if live.state.phase.is_final or live.state.weight > WEIGHT_EACH_MAX:
+            if is_over:
                 live.state.discard()
             elif live.version > 0:
                 self._hold(group.execution_id, live)
@@ -121,6 +125,11 @@ class LiveExecutions:
             self._lent.discard(execution_id)
             if execution_id in self._live:
                 self._let_go(execution_id)
+
+    def _is_held(self, execution_id: UUID, live: Live) -> bool:
+        """Whether it is in memory already, and as heavy as it is counted."""
+        held = self._live.get(execution_id)
+        return held is live and self._weights[execution_id] == live.state.weight
 
     def _hold(self, execution_id: UUID, live: Live) -> None:
         self._live[execution_id] = live

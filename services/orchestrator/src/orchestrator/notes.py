@@ -25,7 +25,7 @@ WORKERS_LOST_MAX = 3
 RUNTIME_ERROR = "https://open-workflow-specification.org/spec/1.0.0/errors/runtime"
 
 Note = TaskHeartbeat | WorkerLost | TaskClaim
-NOTES = (TaskHeartbeat, WorkerLost, TaskClaim)
+NOTES = frozenset({TaskHeartbeat, WorkerLost, TaskClaim})
 
 
 @dataclass(frozen=True, slots=True)

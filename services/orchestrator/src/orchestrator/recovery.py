@@ -8,6 +8,7 @@ the middle starts over, and a replica that comes late finds nothing to do.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from uuid import UUID
@@ -77,10 +78,15 @@ class Recovery:
         self.suspects_loss = False
         """Set by whoever sees a stream without its past."""
 
-    async def begin(self) -> None:
-        """Learn the generation at start-up. On a new installation nothing was ever lost, so it is settled at once."""
+    async def begin(self, prepare: Callable[[], Awaitable[object]]) -> None:
+        """Learn the generation at start-up.
+
+        On a new installation nothing was ever lost: `prepare` makes the groups, so that later a missing one does mean
+        a loss, and the generation is settled at once.
+        """
         self._generation.current = await self._key.current()
         if await self._store.settled_generation() == "":
+            await prepare()
             await self._store.settle_generation(self._generation.current)
 
     async def is_needed(self) -> bool:

@@ -17,11 +17,8 @@ LINKED_AFTER_MS = 60 * 60 * 1000
 
 @contextmanager
 def turn_span(live: Live, *, now_ms: int) -> Generator[Facts]:
-    """The span of one turn; gives the facts that tasks and children opened by it carry on, in its trace."""
+    """The span of one turn of an execution that is recorded; gives the facts that tasks and children opened by it carry on, in its trace."""
     facts = live.facts
-    if not _is_recorded(facts.traceparent):
-        yield facts
-        return
     is_old = now_ms - uuid7_ms(facts.execution_id) > LINKED_AFTER_MS
     attributes: dict[str, str | int] = {
         "kwe.execution_id": str(facts.execution_id),
@@ -38,5 +35,6 @@ def turn_span(live: Live, *, now_ms: int) -> Generator[Facts]:
         yield replace(facts, traceparent=current_traceparent())
 
 
-def _is_recorded(traceparent: str) -> bool:
+def is_recorded(traceparent: str) -> bool:
+    """Whether anybody wants spans below it."""
     return len(traceparent) == 55 and int(traceparent[-2:], 16) & 1 == 1

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from redis.exceptions import ResponseError
 
@@ -19,9 +18,8 @@ REPLIES_TTL_MS: Final = 60_000
 """How long answers wait for a reader that has not been heard of since."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """One entry to publish."""
+class Outgoing(NamedTuple):
+    """One entry to publish. A tuple, because thousands are made a second."""
 
     stream: str
     raw: bytes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from workflow.core.values import Json, Value
 
@@ -38,8 +39,7 @@ class WaitKind(StrEnum):
     ADMISSION = "admission"
 
 
-@dataclass(frozen=True, slots=True)
-class TaskStart:
+class TaskStart(NamedTuple):
     """One try of a task that an executor runs."""
 
     task_id: str
@@ -76,8 +76,7 @@ class ChildStart:
     awaited: bool
 
 
-@dataclass(frozen=True, slots=True)
-class OpenWait:
+class OpenWait(NamedTuple):
     """A live reason for not moving. `key` is unique within the execution for ever: it names frame and try."""
 
     key: str

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from workflow.core.absorbing import absorb
 from workflow.core.catching import catch
@@ -62,12 +63,11 @@ _DONE = Done()
 Answer = Done | NeedValues | NeedEvaluation
 
 
-@dataclass(frozen=True, slots=True)
-class TurnResult:
+class TurnResult(NamedTuple):
     """What to commit, in one transaction, if the execution is still as it was."""
 
     snapshot: bytes
-    """Empty if nothing changed."""
+    """Empty if nothing changed, or the execution is over."""
     effects: Effects
     sequence_from: int
     """Sequence of the first event of `effects.events`; one above `sequence_to` if there is none."""
@@ -124,7 +124,8 @@ class Turn:
             record_workflow(work, "status-changed", status=state.phase)
         work.settle_waits()
         work.effects.values.extend(store_results(work))
-        snapshot, values = encode(state)
+        # What is over is never read again.
+        snapshot, values = encode(state) if not state.phase.is_final else (b"", [])
         work.effects.values.extend(values)
         name_outputs(work)
         return TurnResult(snapshot, work.effects, first, state.sequence, changed=True)
