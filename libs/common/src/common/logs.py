@@ -13,7 +13,9 @@ import json
 import logging
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping
+from types import FrameType
 from typing import Any
 
 import orjson
@@ -82,14 +84,24 @@ def toggle_debug() -> None:
     is_debug = _Level.current == logging.DEBUG
     back = _Level.configured if _Level.configured > logging.DEBUG else logging.INFO
     set_level(back if is_debug else logging.DEBUG)
-    # A warning, so that it is seen at any level: from here on there is more, or less, to be read.
-    get_logger(__name__).warning("log_level_changed", to=level_name())
 
 
 def toggle_debug_on_signal() -> None:
     """Let SIGUSR1 call `toggle_debug`; only in the main thread, and only where there is such a signal."""
     if hasattr(signal, "SIGUSR1"):
-        signal.signal(signal.SIGUSR1, lambda _number, _frame: toggle_debug())
+        signal.signal(signal.SIGUSR1, _on_signal)
+
+
+def _on_signal(_number: int, _frame: FrameType | None) -> None:
+    toggle_debug()
+    # In a thread of its own: the signal may have come in the middle of writing another line.
+    threading.Thread(target=_say_level, name="log-level", daemon=True).start()
+
+
+def _say_level() -> None:
+    """A warning, because from here on there is more, or less, to be read."""
+    level = logging.getLevelName(_Level.current).lower()
+    get_logger(__name__).warning("log_level_changed", to=level)
 
 
 def contents_are_logged() -> bool:

@@ -39,12 +39,11 @@ async def waiting_seconds(link: Link, streams: Sequence[str]) -> dict[str, float
         return {}
     groups = await link.pipeline([(b"XINFO", b"GROUPS", stream) for stream in streams])
     read_up_to = {
-        stream: min(_last_delivered(each) for each in reply)
+        # Without a group nobody ever read it.
+        stream: min((_last_delivered(each) for each in reply), default=(0, 0))
         for stream, reply in zip(streams, groups, strict=True)
-        if reply and not isinstance(reply, ResponseError)
+        if not isinstance(reply, ResponseError)
     }
-    if not read_up_to:
-        return {}
     replies = await link.pipeline(
         [
             (b"XRANGE", stream, b"(%d-%d" % last, b"+", b"COUNT", 1)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from common.bounded_labels import FirstComers
-from common.logs import get_logger
+from common.logs import contents_are_logged, get_logger
 from common.metrics import LLM_REQUESTS, LLM_SECONDS, LLM_TOKENS, ORGANIZATION_TOKENS
 from common.serving.context import TaskContext
 from common.serving.failures import FunctionError
@@ -87,11 +87,15 @@ class LlmFunction:
                 "gen_ai.request.max_tokens": sampling.max_tokens,
             },
         ) as recorded:
+            if contents_are_logged():
+                log.debug("llm_asked", input=request.model_dump(mode="json", exclude_none=True))
             try:
                 completion = await provider.complete(request, sampling, context.emit_delta)
             except FunctionError as error:
                 LLM_REQUESTS.labels(provider.name, label, _outcome(error)).inc()
                 raise
+            if contents_are_logged():
+                log.debug("llm_answered", completion=completion.text)
             recorded.set_attributes(
                 {
                     "gen_ai.response.model": completion.model,
