@@ -12,7 +12,7 @@ from bench.report import Row
 from bench.running import Running
 from bench.throughput import prepare
 
-SETTLE_S: Final = 5.0
+SETTLE_S: Final = 20.0
 """After a load, before idling counts as idling."""
 
 MEMORY_LOAD: Final = 1000
