@@ -14,6 +14,7 @@ from common.errors import ConfigurationError
 from common.settings import (
     SERVICES,
     CommonSettings,
+    DatabaseSettings,
     Environment,
     ExecutorSettings,
     GatewaySettings,
@@ -159,6 +160,14 @@ def test_node_env_stands_in_for_app_env() -> None:
     assert read(GatewaySettings, {"NODE_ENV": "test"}).app_env is Environment.TEST
     both = {"NODE_ENV": "production", "APP_ENV": "test"}
     assert read(GatewaySettings, both).app_env is Environment.TEST
+
+
+@pytest.mark.parametrize("name", ["APP_ENV", "NODE_ENV"])
+def test_a_command_that_reads_one_group_is_as_strict_as_a_service(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="DATABASE_URL is required in production"):
+        read(DatabaseSettings, {name: "production"})
+    environ = {name: "production", "DATABASE_URL": "postgresql://kwe@db/kwe"}
+    assert read(DatabaseSettings, environ).database_dsn == "postgresql://kwe@db/kwe"
 
 
 def test_reading_node_env_is_announced(

@@ -34,7 +34,8 @@ def read(settings_class: type[S], environ: Mapping[str, str]) -> S:
     """Raise `ConfigurationError` whose detail lists every bad or missing variable, and no value."""
     environ = with_secrets(environ)
     given, problems = _collect(settings_class, environ)
-    production = given.get("app_env") == Environment.PRODUCTION
+    # Commands that read one group only, such as `kwe migrate`, are as strict as the services.
+    production = _environment_name(environ) == Environment.PRODUCTION
     if production:
         problems.update(_missing_in_production(settings_class, given))
     problems.update(settings_class.requirements(given, production=production))
@@ -67,9 +68,13 @@ def _collect(
                 given[name] = _read_secret(Path(path))
             except (OSError, ValueError) as error:
                 problems.add(f"{variable}_FILE {_why_unreadable(error)}")
-    if "app_env" not in given and (fallback := environ.get("NODE_ENV", "")):
-        given["app_env"] = fallback
+    if "app_env" in settings_class.model_fields and (named := _environment_name(environ)):
+        given["app_env"] = named
     return given, problems
+
+
+def _environment_name(environ: Mapping[str, str]) -> str:
+    return environ.get("APP_ENV", "") or environ.get("NODE_ENV", "")
 
 
 def _read_secret(path: Path) -> str:
