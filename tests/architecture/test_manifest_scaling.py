@@ -116,6 +116,13 @@ def test_pools_of_one_queue_may_go_to_zero(production: Manifests) -> None:
     assert scaled(production, "executor-llm")["minReplicaCount"] == 0
 
 
+def test_a_pool_of_own_functions_never_goes_to_zero_because_it_tells_the_catalog_of_them() -> None:
+    pool = Manifests(rendered("pools/functions"))
+    [deployment] = pool.of("Deployment").values()
+    assert own_variables(deployment)["EXECUTOR_MODULES"]
+    assert scaled(pool, "executor-functions")["minReplicaCount"] >= 1
+
+
 def test_keda_reads_lengths_because_lag_is_unknown_in_the_normal_case(
     production: Manifests,
 ) -> None:
