@@ -137,6 +137,17 @@ def test_the_gateway_is_reached_on_its_port(manifests: Manifests) -> None:
     assert service["spec"]["selector"].items() <= template_of(gateway)["metadata"]["labels"].items()
 
 
+def test_every_deployment_has_a_name_under_which_its_metrics_are_found(
+    manifests: Manifests,
+) -> None:
+    for name, deployment in manifests.of("Deployment").items():
+        service = manifests.one("Service", name)["spec"]
+        assert service["selector"] == deployment["spec"]["selector"]["matchLabels"]
+        [port] = [each for each in service["ports"] if each["name"] == "metrics"]
+        assert port["targetPort"] == "metrics"
+        assert str(port["port"]) == manifests.settings()["METRICS_PORT"]
+
+
 def test_a_pod_is_given_longer_than_its_drain(manifests: Manifests) -> None:
     for service, deployment in manifests.services():
         pod = template_of(deployment)["spec"]
