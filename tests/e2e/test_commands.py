@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from common.ids import uuid7
 from kwe.examples import POLICIES, REFUND_POLICY, examples_folder
 from kwe.local.stack import LocalStack
 
@@ -184,6 +185,26 @@ def test_a_key_may_do_what_its_scopes_say_and_no_more(
     monkeypatch.setenv("KWE_API_KEY", created.out.strip())
     assert kwe("executions", "list").code == 0
     assert kwe("collections", "list").code == 4
+
+
+def test_a_key_is_listed_and_opens_nothing_once_it_is_revoked(
+    kwe: Kwe, monkeypatch: pytest.MonkeyPatch, stack: LocalStack
+) -> None:
+    key = kwe("admin", "create-key", "--organization", "default", "--name", "lent").out.strip()
+    listing = ("admin", "list-keys", "--organization", "default")
+    assert key not in kwe(*listing).out
+    (lent,) = (
+        each for each in json.loads(kwe(*listing, "-o", "json").out) if each["name"] == "lent"
+    )
+    assert (lent["state"], lent["scopes"]) == ("valid", ["admin"])
+
+    assert kwe("admin", "revoke-key", lent["id"]).code == 0
+
+    monkeypatch.setenv("KWE_URL", stack.url)
+    monkeypatch.setenv("KWE_API_KEY", key)
+    assert kwe("executions", "list").code == 4
+    assert " revoked" in kwe(*listing).out
+    assert kwe("admin", "revoke-key", str(uuid7())).code == 3
 
 
 def test_organisations_do_not_see_each_other(

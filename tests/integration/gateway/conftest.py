@@ -21,7 +21,12 @@ from aiohttp import ClientRequest, ClientResponse, ClientSession, ClientTimeout
 from pydantic import SecretStr, TypeAdapter
 from redis.asyncio import Redis
 
-from common.contracts.administration import CreateApiKey, CreateOrganization, RegisterWorkflow
+from common.contracts.administration import (
+    CreateApiKey,
+    CreateOrganization,
+    RegisterWorkflow,
+    RevokeApiKey,
+)
 from common.contracts.base import Message, Request, encode
 from common.contracts.executions import CancelExecution, ResumeExecution, StartExecution
 from common.contracts.knowledge import AddDocuments, Search
@@ -313,9 +318,13 @@ async def owners(redis_url: str, rows: Rows) -> AsyncIterator[Owners]:
         async def created(message: CreateOrganization | CreateApiKey) -> Reply:
             return reply_to(message, 201)
 
+        async def revoked(message: RevokeApiKey) -> Reply:
+            return reply_to(message, 204)
+
         owners.answer(AddDocuments, add)
         owners.answer(CreateOrganization, created)
         owners.answer(CreateApiKey, created)
+        owners.answer(RevokeApiKey, revoked)
         owners.answer(StartExecution, accept)
         owners.answer(RegisterWorkflow, register)
         owners.answer(CancelExecution, control)

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
+from common.contracts.administration import RevokeApiKey
 from common.contracts.executions import StartExecution
 from common.ids import uuid7
 from common.security import Principal, Scope, TokenIssuer
@@ -307,6 +308,39 @@ async def test_keys_and_organisations_are_made_by_their_owner(gateway: Any, owne
     assert sent.scopes == ("events:read",)
     async with gateway.client.post("/v1/api-keys", json={"scopes": ["root"]}) as answer:
         assert await code_of(answer) == (422, "invalid_body")
+
+
+async def test_keys_are_listed_without_their_secret_and_revoked_by_their_owner(
+    gateway: Any, owners: Any, rows: Any
+) -> None:
+    texts = [await rows.api_key(["executions:read"]) for _ in range(3)]
+    ids: list[str] = []
+    query: dict[str, str] = {"limit": "2"}
+    while True:
+        async with gateway.client.get("/v1/api-keys", params=query) as answer:
+            assert answer.status == 200
+            text = await answer.text()
+            listed = await answer.json()
+        assert not any(each in text for each in texts)
+        ids += [each["id"] for each in listed["items"]]
+        if listed["nextCursor"] is None:
+            break
+        query["cursor"] = listed["nextCursor"]
+    assert ids == sorted(set(ids), reverse=True)
+    assert len(ids) >= len(texts)
+
+    async with gateway.client.delete(f"/v1/api-keys/{ids[0]}") as answer:
+        assert answer.status == 204
+    (sent,) = owners.asked_for(RevokeApiKey)
+    assert str(sent.key_id) == ids[0]
+    async with gateway.client.delete("/v1/api-keys/nonsense") as answer:
+        assert await code_of(answer) == (404, "not_found")
+
+
+async def test_who_is_no_administrator_sees_no_keys(gateway: Any) -> None:
+    client = await gateway.client_for("executions:write", "workflows:write")
+    async with client.get("/v1/api-keys") as answer:
+        assert await code_of(answer) == (403, "missing_scope")
 
 
 async def test_a_client_that_hangs_up_disturbs_nobody(gateway: Any) -> None:

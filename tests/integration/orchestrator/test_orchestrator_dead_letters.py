@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import orjson
 
-from common.contracts.administration import CreateApiKey, RedriveDeadLetter
+from common.contracts.administration import CreateApiKey, RedriveDeadLetter, RevokeApiKey
 from common.contracts.base import encode
 from common.contracts.tasks import TaskHeartbeat
 from common.ids import partition_of, uuid7
@@ -110,3 +111,27 @@ async def test_a_key_for_no_organisation_is_a_404(engine: Any) -> None:
     reply = await engine.ask(command, names.commands(0))
     assert (reply.status, reply.code) == (404, "organization_not_found")
     assert await engine.pool.fetchval("SELECT count(*) FROM workflow.api_keys") == 0
+
+
+async def test_a_key_is_revoked_once_and_by_its_organisation_only(engine: Any) -> None:
+    key_id, stranger = uuid7(), await engine.add_organization(uuid7())
+    await engine.ask(
+        CreateApiKey(
+            organization_id=engine.organization,
+            key_id=key_id,
+            key_hash="cd" * 32,
+            scopes=("admin",),
+        ),
+        names.commands(0),
+    )
+
+    async def revoke(organization: UUID) -> tuple[int, Any]:
+        command = RevokeApiKey(organization_id=organization, key_id=key_id)
+        reply = await engine.ask(command, names.commands(0))
+        query = "SELECT revoked_at FROM workflow.api_keys WHERE id = $1"
+        return reply.status, await engine.pool.fetchval(query, key_id)
+
+    assert await revoke(stranger) == (404, None)
+    status, revoked_at = await revoke(engine.organization)
+    assert (status, revoked_at is None) == (204, False)
+    assert await revoke(engine.organization) == (204, revoked_at)

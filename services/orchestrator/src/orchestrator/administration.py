@@ -12,6 +12,7 @@ from common.contracts.administration import (
     RedriveDeadLetter,
     RegisterFunctions,
     RegisterWorkflow,
+    RevokeApiKey,
 )
 from common.contracts.base import Request, encode
 from common.contracts.replies import Reply
@@ -28,6 +29,7 @@ ADMINISTRATION = frozenset(
         RegisterFunctions,
         CreateOrganization,
         CreateApiKey,
+        RevokeApiKey,
         RedriveDeadLetter,
     }
 )
@@ -46,6 +48,10 @@ class AdministrationStore(Protocol):
 
     async def create_api_key(self, command: CreateApiKey) -> bool:
         """Whether there is such an organisation."""
+        ...
+
+    async def revoke_api_key(self, command: RevokeApiKey) -> bool:
+        """Whether the organisation has such a key."""
         ...
 
     async def redrive(self, command: RedriveDeadLetter) -> Outgoing | None: ...
@@ -85,6 +91,10 @@ class Administration:
                         command, 404, "organization_not_found", "There is no such organisation."
                     )
                 status = 201
+            case RevokeApiKey():
+                if not await self._store.revoke_api_key(command):
+                    return refuse(command, 404, "not_found", "There is no such API key.")
+                status = 204
             case RedriveDeadLetter():
                 again = await self._store.redrive(command)
                 if again is None:

@@ -5,7 +5,7 @@ Who sends what to whom, on which stream, and what answers it:
 | Message | From → to | Stream | Answer |
 |---|---|---|---|
 | `execution.start.v1` | gateway → orchestrator | commands | reply: accepted execution |
-| `workflow.register.v1`, `organization.create.v1`, `api-key.create.v1`, `dead-letter.redrive.v1` | gateway → orchestrator | commands | reply |
+| `workflow.register.v1`, `organization.create.v1`, `api-key.create.v1`, `api-key.revoke.v1`, `dead-letter.redrive.v1` | gateway → orchestrator | commands | reply |
 | `functions.register.v1` | executor → orchestrator | commands | reply |
 | `execution.cancel.v1`, `execution.suspend.v1`, `execution.resume.v1` | gateway, orchestrator → orchestrator | results | reply when asked for |
 | `execution.continue.v1`, `child.closed.v1` | orchestrator → orchestrator | results | none: nudges about what PostgreSQL holds |

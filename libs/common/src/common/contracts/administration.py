@@ -61,6 +61,13 @@ class CreateApiKey(Request):
     expires_at_ms: int | None = None
 
 
+class RevokeApiKey(Request):
+    """The key opens nothing any more. Revoking it again changes nothing."""
+
+    type: Literal["api-key.revoke.v1"] = "api-key.revoke.v1"
+    key_id: UUID
+
+
 class RedriveDeadLetter(Request):
     """Publish a message that was set aside once more."""
 

@@ -12,6 +12,7 @@ from common.contracts.administration import (
     RedriveDeadLetter,
     RegisterFunctions,
     RegisterWorkflow,
+    RevokeApiKey,
 )
 from common.contracts.base import Message, union_adapter
 from common.contracts.executions import (
@@ -46,6 +47,7 @@ COMMANDS: tuple[type[Message], ...] = (
     CreateOrganization,
     CreateApiKey,
     RedriveDeadLetter,
+    RevokeApiKey,
 )
 RESULTS: tuple[type[Message], ...] = (
     TaskSucceeded,

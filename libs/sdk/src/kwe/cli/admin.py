@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import click
 
@@ -73,12 +75,7 @@ def create_key(organization: str, scopes: str, name: str, output: str) -> None:
 
     text = complete(work())
     if text is None:
-        from kwe.errors import NotFound
-
-        advice = (
-            f"there is no organisation {organization}: kwe admin create-organization creates it"
-        )
-        raise NotFound(404, {"detail": advice})
+        raise _no_organization(organization)
     if output == "json":
         print_json({"key": text, "organization": organization, "scopes": words})
     else:
@@ -148,6 +145,86 @@ def declare_restored() -> None:
 
     complete(work())
     messages().print("start an orchestrator first, and the other services when it is ready")
+
+
+@admin.command("list-keys")
+@click.option("--organization", required=True, help="Its name.")
+@output_option
+def list_keys(organization: str, output: str) -> None:
+    """List the API keys of an organisation, newest first. The keys themselves are kept nowhere.
+
+    \b
+      kwe admin list-keys --organization acme
+    """
+    from kwe.local import bootstrap
+
+    async def work() -> list[dict[str, Any]] | None:
+        async with bootstrap.connection(_environ()) as database:
+            id = await bootstrap.find_organization(database, organization)
+            return None if id is None else await bootstrap.list_keys(database, id)
+
+    keys = complete(work())
+    if keys is None:
+        raise _no_organization(organization)
+    if output == "json":
+        print_json([_shown(key) for key in keys])
+        return
+    rows = [
+        (key["id"], key["name"], " ".join(key["scopes"]), key["created_at"], _state(key))
+        for key in keys
+    ]
+    print_table(("ID", "NAME", "SCOPES", "CREATED", "STATE"), rows, empty="no keys")
+
+
+@admin.command("revoke-key")
+@click.argument("key_id", metavar="ID", type=click.UUID)
+@output_option
+def revoke_key(key_id: UUID, output: str) -> None:
+    """Revoke the API key ID, as `list-keys` names it. Gateways forget it within five seconds.
+
+    \b
+      kwe admin revoke-key 01a2059e-1416-7ae6-829a-4bca29d4d140
+    """
+    from kwe.errors import NotFound
+    from kwe.local import bootstrap
+
+    async def work() -> bool:
+        async with bootstrap.connection(_environ()) as database:
+            return await bootstrap.revoke_key(database, key_id)
+
+    if not complete(work()):
+        raise NotFound(404, {"detail": f"there is no API key {key_id}: kwe admin list-keys"})
+    if output == "json":
+        print_json({"id": str(key_id), "revoked": True})
+    else:
+        messages().print("revoked", style="dim")
+
+
+def _no_organization(name: str) -> Exception:
+    from kwe.errors import NotFound
+
+    advice = f"there is no organisation {name}: kwe admin create-organization creates it"
+    return NotFound(404, {"detail": advice})
+
+
+def _state(key: dict[str, Any]) -> str:
+    if key["revoked_at"] is not None:
+        return "revoked"
+    expires = key["expires_at"]
+    if expires is None:
+        return "valid"
+    return "expired" if expires <= datetime.now(UTC) else f"valid until {expires:%Y-%m-%d}"
+
+
+def _shown(key: dict[str, Any]) -> dict[str, Any]:
+    moments = {name: key[name] for name in ("created_at", "expires_at", "revoked_at")}
+    return {
+        "id": str(key["id"]),
+        "name": key["name"],
+        "scopes": list(key["scopes"]),
+        "state": _state(key),
+        **{name: None if at is None else at.isoformat() for name, at in moments.items()},
+    }
 
 
 def _environ() -> dict[str, str]:

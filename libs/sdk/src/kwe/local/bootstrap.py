@@ -28,6 +28,11 @@ ON CONFLICT (name) DO NOTHING RETURNING id"""
 _CREATE_KEY: Final = """
 INSERT INTO workflow.api_keys (id, organization_id, hash, name, scopes, created_at)
 VALUES ($1, $2, decode($3, 'hex'), $4, $5, $6)"""
+_LIST_KEYS: Final = """
+SELECT id, name, scopes, created_at, expires_at, revoked_at FROM workflow.api_keys
+WHERE organization_id = $1 ORDER BY id DESC"""
+_REVOKE_KEY: Final = """
+UPDATE workflow.api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1 RETURNING id"""
 _FIND_KEY: Final = """
 SELECT 1 FROM workflow.api_keys
 WHERE id = $1 AND hash = decode($2, 'hex') AND organization_id = $3 AND revoked_at IS NULL
@@ -74,6 +79,16 @@ async def create_key(
         _CREATE_KEY, key.id, organization_id, key.hash, name, list(scopes), datetime.now(UTC)
     )
     return key.text
+
+
+async def list_keys(database: Connection, organization_id: UUID) -> list[dict[str, Any]]:
+    """What is known of the organisation's keys, newest first; the keys themselves are kept nowhere."""
+    return [dict(row) for row in await database.fetch(_LIST_KEYS, organization_id)]
+
+
+async def revoke_key(database: Connection, key_id: UUID) -> bool:
+    """Whether there is such a key. It opens nothing any more, a few seconds from now at the latest."""
+    return await database.fetchval(_REVOKE_KEY, key_id) is not None
 
 
 async def is_valid_key(database: Connection, organization_id: UUID, text: str) -> bool:

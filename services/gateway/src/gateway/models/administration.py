@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field
 
 from common.security import Scope
-from gateway.bounds.validation import Body
+from gateway.bounds.validation import Body, Query
 from gateway.models.common import Instant, PageQuery, View, WorkflowName
 
 LaxScope = Annotated[Scope, Field(strict=False)]
@@ -43,6 +43,24 @@ class ApiKeyView(View):
     organization_id: str
     scopes: list[str]
     expires_at: Instant | None
+
+
+class ApiKeysQuery(PageQuery):
+    organization_id: UUID | None = Field(None, description="The caller's own when it is left out.")
+
+
+class RevokeApiKeyQuery(Query):
+    organization_id: UUID | None = Field(None, description="The caller's own when it is left out.")
+
+
+class KnownApiKeyView(View):
+    id: str
+    name: str
+    organization_id: str
+    scopes: list[str]
+    created_at: Instant
+    expires_at: Instant | None
+    revoked_at: Instant | None
 
 
 class CreateTokenBody(Body):

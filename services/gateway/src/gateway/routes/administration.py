@@ -1,24 +1,21 @@
-"""Organisations, credentials and dead letters."""
+"""Organisations, tokens and dead letters."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from aiohttp import web
 
-from common.contracts.administration import CreateApiKey, CreateOrganization, RedriveDeadLetter
-from common.errors import Forbidden, NotFound, Unprocessable, Violation
+from common.contracts.administration import CreateOrganization, RedriveDeadLetter
+from common.errors import NotFound, Unprocessable
 from common.ids import uuid7
-from common.security import Principal, Scope, new_api_key
+from common.security import Principal, Scope
 from common.telemetry import current_traceparent
 from gateway.answers import json_answer
 from gateway.cursors import decode_cursor
 from gateway.models.administration import (
-    ApiKeyView,
-    CreateApiKeyBody,
     CreateOrganizationBody,
     CreateTokenBody,
     DeadLettersQuery,
@@ -32,6 +29,7 @@ from gateway.reads.database import Row
 from gateway.reads.queries import OPERATIONS
 from gateway.route import Call, Route
 from gateway.routes.answers import ABSENT, CONFLICT, INVALID, UNREADABLE, answers, ok
+from gateway.routes.api_keys import require_rights
 from gateway.routes.pages import page
 
 _LAST_ID: Final = UUID(int=2**128 - 1)
@@ -58,34 +56,6 @@ async def create_organization(call: Call) -> web.Response:
     return json_answer(answer, status=reply.status)
 
 
-async def create_api_key(call: Call) -> web.Response:
-    body = await call.body(CreateApiKeyBody)
-    _require_rights(call.principal, body.scopes)
-    key = new_api_key(uuid7())
-    organization_id = body.organization_id or call.organization_id
-    expires = body.expires_at
-    await call.gateway.owners.command(
-        CreateApiKey(
-            organization_id=organization_id,
-            traceparent=current_traceparent(),
-            key_id=key.id,
-            key_hash=key.hash,
-            name=body.name,
-            scopes=tuple(scope.value for scope in body.scopes),
-            expires_at_ms=int(expires.timestamp() * 1000) if expires is not None else None,
-        )
-    )
-    answer = {
-        "id": key.id,
-        "key": key.text,
-        "name": body.name,
-        "organizationId": organization_id,
-        "scopes": body.scopes,
-        "expiresAt": expires,
-    }
-    return json_answer(answer, status=201, headers={"Cache-Control": "no-store"})
-
-
 async def create_token(call: Call) -> web.Response:
     """A token for the caller's organisation, with the caller's rights or fewer."""
     body = await call.body(CreateTokenBody)
@@ -95,7 +65,7 @@ async def create_token(call: Call) -> web.Response:
             "Tokens cannot be issued here: JWT_SECRET is not set.", code="tokens_disabled"
         )
     scopes = frozenset(body.scopes) if body.scopes is not None else call.principal.scopes
-    _require_rights(call.principal, scopes)
+    require_rights(call.principal, scopes)
     seconds = int(settings.jwt_expiry.total_seconds())
     if body.expires_in is not None:
         seconds = min(seconds, body.expires_in)
@@ -144,17 +114,6 @@ async def redrive(call: Call) -> web.Response:
     return json_answer({"id": dead_letter_id, "status": "redriven"}, status=202)
 
 
-def _require_rights(principal: Principal, scopes: Iterable[Scope]) -> None:
-    """Nobody gives away more than they have."""
-    missing = sorted(scope for scope in scopes if not principal.may(scope))
-    if missing:
-        raise Forbidden(
-            "A credential cannot have more rights than the one that makes it.",
-            code="missing_scope",
-            errors=[Violation("/scopes", f"{scope} is not yours to give") for scope in missing],
-        )
-
-
 def _dead_letter(row: Row) -> dict[str, Any]:
     return {
         "id": row["id"],
@@ -187,17 +146,6 @@ ROUTES = (
         summary="Create an organisation",
         body=CreateOrganizationBody,
         answers=answers(ok(OrganizationView, "Created.", status=201), INVALID, CONFLICT),
-        needs_owner=True,
-    ),
-    Route(
-        method="POST",
-        path="/v1/api-keys",
-        handler=create_api_key,
-        tag=_TAG,
-        scope=Scope.ADMIN,
-        summary="Create an API key; it is shown this once",
-        body=CreateApiKeyBody,
-        answers=answers(ok(ApiKeyView, "Created.", status=201), INVALID, CONFLICT),
         needs_owner=True,
     ),
     Route(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.route import Route
 from gateway.routes import (
     administration,
+    api_keys,
     documents,
     events,
     executions,
@@ -23,5 +24,6 @@ ALL_ROUTES: tuple[Route, ...] = (
     *knowledge.ROUTES,
     *documents.ROUTES,
     *administration.ROUTES,
+    *api_keys.ROUTES,
     *health.ROUTES,
 )

@@ -15,6 +15,7 @@ from common.contracts.administration import (
     RedriveDeadLetter,
     RegisterFunctions,
     RegisterWorkflow,
+    RevokeApiKey,
 )
 from common.ids import uuid7
 from common.postgres import load_queries
@@ -103,6 +104,13 @@ class PostgresAdministration:
                 command.expires_at_ms,
             )
         return bool(known)
+
+    async def revoke_api_key(self, command: RevokeApiKey) -> bool:
+        async with translated():
+            known = await self._pool.fetchval(
+                QUERIES["revoke_api_key"], command.key_id, command.organization_id
+            )
+        return known is not None
 
     async def redrive(self, command: RedriveDeadLetter) -> Outgoing | None:
         async with translated():

@@ -6,6 +6,14 @@ WHERE organization_id = $1 AND id < $2 AND ($4::boolean IS NULL OR (redriven_at 
 ORDER BY id DESC
 LIMIT $3;
 
+-- name: list_api_keys
+-- Newest first; revoked and expired ones too, as a record.
+SELECT id, name, scopes, created_at, expires_at, revoked_at
+FROM workflow.api_keys
+WHERE organization_id = $1 AND id < $2
+ORDER BY id DESC
+LIMIT $3;
+
 -- name: count_unfinished
 SELECT count(*) AS unfinished
 FROM workflow.workflow_executions

@@ -38,6 +38,12 @@ WITH owner AS (
 )
 SELECT EXISTS (SELECT FROM owner);
 
+-- name: revoke_api_key
+-- Kept as a record of who had access. The first revocation counts.
+UPDATE workflow.api_keys SET revoked_at = coalesce(revoked_at, now())
+WHERE id = $1 AND organization_id = $2
+RETURNING id;
+
 -- name: set_aside
 INSERT INTO workflow.dead_letters (id, organization_id, execution_id, stream, reason, detail, entry)
 VALUES ($1, $2, $3, $4, $5, $6, $7);
