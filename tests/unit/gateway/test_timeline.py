@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import orjson
+
 from gateway.sse.entries import FeedEntry, is_stream_id, position
 from gateway.sse.organization_stream import Cursor, parse_cursor
 from gateway.timeline import instant, tasks_of
-from gateway.waiting import waiting_for
+from gateway.waiting import parse_waits, waiting_for
 
 AT = 1_700_000_000_000
 
@@ -59,10 +61,28 @@ def test_a_finished_task_waits_for_nothing() -> None:
 
 
 def test_every_kind_of_wait_has_words() -> None:
-    kinds = ["task", "timer", "event", "child", "admission", "continue", "suspended"]
+    kinds = ["task", "timer", "deadline", "event", "child", "admission", "continue", "suspended"]
     reasons = waiting_for([wait(kind) for kind in kinds])
     assert len({each["reason"] for each in reasons}) == len(kinds)
     assert "2 executor" in waiting_for([wait("task", published=True, lost=2)])[0]["reason"]
+
+
+def test_time_limits_are_told_from_timers_and_come_last() -> None:
+    named = [("7t", "timer"), ("7a0", "timer"), ("7r1", "timer"), ("9", "timer"), ("11", "task")]
+    waits = parse_waits(orjson.dumps([wait(kind, key=key) for key, kind in named]).decode())
+    assert [(each["key"], each["kind"]) for each in waits] == [
+        ("7r1", "timer"),
+        ("9", "timer"),
+        ("11", "task"),
+        ("7t", "deadline"),
+        ("7a0", "deadline"),
+    ]
+
+
+def test_a_task_with_a_time_limit_is_running_while_it_works() -> None:
+    started = [event("task.created"), event("task.started", 1, attempt=1)]
+    (task,) = tasks_of(started, [wait("deadline", dueAt="2030-01-01T00:00:00Z")])
+    assert (task["status"], task["waitingFor"]) == ("running", None)
 
 
 def test_entries_tell_whose_they_are_without_being_parsed() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway.waiting import waiting_for
+from gateway.waiting import DEADLINE, waiting_for
 
 Event = Mapping[str, Any]
 Task = dict[str, Any]
@@ -85,7 +85,7 @@ def _between(earliest: datetime | None, value: datetime, latest: datetime) -> da
 def _add_waits(tasks: Mapping[str, Task], waits: Sequence[Mapping[str, Any]]) -> None:
     for wait, reason in zip(waits, waiting_for(waits), strict=True):
         task = tasks.get(wait["reference"])
-        if task is None or task["finishedAt"] is not None:
+        if task is None or task["finishedAt"] is not None or wait["kind"] == DEADLINE:
             continue
         if wait["kind"] == "task":
             task.update(status="queued", queuedAt=wait["openedAt"], startedAt=None)

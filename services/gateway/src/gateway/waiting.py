@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
+DEADLINE = "deadline"
+_DEADLINE_KEY: Final = re.compile(r"[0-9]+(t|a[0-9]+)")
+"""Timers of time limits, by how the core names them: of a task or the workflow, and of one try."""
+
 
 def parse_waits(text: str | None) -> list[dict[str, Any]]:
-    """The waits as the query aggregates them."""
-    return orjson.loads(text) if text else []
+    """The waits as the query aggregates them; time limits, which nobody waits for, come last."""
+    waits: list[dict[str, Any]] = orjson.loads(text) if text else []
+    for wait in waits:
+        if wait["kind"] == "timer" and _DEADLINE_KEY.fullmatch(wait["key"]):
+            wait["kind"] = DEADLINE
+    return sorted(waits, key=lambda wait: bool(wait["kind"] == DEADLINE))
 
 
 def waiting_for(waits: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What the API shows of each wait. Deadlines of tasks are waits too, but nobody waits for them to pass."""
+    """What the API shows of each wait."""
     return [_reason(wait) for wait in waits]
 
 
@@ -41,6 +50,8 @@ def _words(wait: Mapping[str, Any]) -> str:
             return f"Task {where} waits for room in queue {wait['queue']}: earlier tasks go first."
         case "timer":
             return f"Timer of {where or 'the execution'} runs until {wait['dueAt']}."
+        case "deadline":
+            return f"{f'Task {where}' if where else 'The execution'} fails if it has not ended by {wait['dueAt']}."
         case "event":
             return f"Task {where} listens for an event."
         case "child":

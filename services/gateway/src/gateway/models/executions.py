@@ -68,7 +68,9 @@ class WaitingFor(View):
     """A live reason why an execution is not moving."""
 
     reason: str = Field(description="In words.")
-    kind: Literal["task", "timer", "event", "child", "admission", "continue", "suspended"]
+    kind: Literal[
+        "task", "timer", "deadline", "event", "child", "admission", "continue", "suspended"
+    ] = Field(description="A `deadline` is a time limit: nobody waits for it to pass.")
     reference: str = Field(description="JSON pointer of the task that waits, with iterations.")
     since: Instant
     until: Instant | None = Field(None, description="When it ends by itself.")

@@ -15,23 +15,14 @@ const WORDS = {
   suspended: () => "It was suspended. Resume it to go on.",
 };
 
-/**
- * A timer is what a `wait` waits for, or the pause before a try, or a timeout: a time that nobody waits for, only that
- * it would end the task if it came. The task's kind, and what happened to it last, tell which.
- */
-export function isTimeout(wait, task) {
-  if (wait.kind !== "timer" || task?.kind === "wait") return false;
-  return !pausesUntil(task, Date.parse(wait.until));
-}
-
-function pausesUntil(task, instant) {
-  const last = task?.spans.at(-1);
-  return last?.kind === "delay" && Math.abs(last.to - instant) < 2000;
+/** A time that nobody waits for, only that it would end the task if it came. */
+export function isTimeout(wait) {
+  return wait.kind === "deadline";
 }
 
 /** Real reasons first. `taskOf` finds a task by its reference. */
 export function waitingPanel(all, taskOf, onPlace) {
-  const timeouts = all.filter((wait) => isTimeout(wait, taskOf(wait.reference)));
+  const timeouts = all.filter((wait) => isTimeout(wait));
   const waits = [...all.filter((wait) => !timeouts.includes(wait)), ...timeouts];
   if (waits.length === 0) return null;
   const rest = waits.length - SHOWN_MAX;
@@ -45,14 +36,14 @@ export function waitingPanel(all, taskOf, onPlace) {
 function words(wait, task) {
   // A task that is not with the executors yet has a reason of its own; the server has words for it.
   if (wait.kind === "task" && / waits for room /.test(wait.reason)) return "waits for room in its queue: earlier tasks go first";
-  if (isTimeout(wait, task)) return wait.reference ? "fails if it is not done by then" : "the execution fails if it is not done by then";
+  if (isTimeout(wait)) return wait.reference ? "fails if it is not done by then" : "the execution fails if it is not done by then";
   if (wait.kind === "timer" && task?.kind === "try") return `pauses before try ${task.tries}`;
   return WORDS[wait.kind]?.(wait) ?? wait.reason;
 }
 
 function waitRow(wait, task, onPlace) {
   return h("li", { title: wait.reason },
-    h("span", { class: `wait-kind ${wait.kind === "task" ? "busy" : ""}` }, isTimeout(wait, task) ? "timeout" : wait.kind),
+    h("span", { class: `wait-kind ${wait.kind === "task" ? "busy" : ""}` }, isTimeout(wait) ? "timeout" : wait.kind),
     wait.reference ? h("button", { type: "button", class: "link", on: { click: () => onPlace(wait.reference) } }, h("code", {}, wait.reference)) : null,
     h("span", {}, words(wait, task)),
     wait.childId ? h("a", { href: `#/executions/${wait.childId}` }, "Open it") : null,

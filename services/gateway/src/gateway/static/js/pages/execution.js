@@ -233,7 +233,7 @@ class ExecutionPage {
     const before = this.#waits;
     this.#waits = new Map();
     for (const wait of this.execution.waitingFor) {
-      if (!isTimeout(wait, this.#log.tasks.get(wait.reference))) this.#waits.set(wait.reference, wait);
+      if (!isTimeout(wait)) this.#waits.set(wait.reference, wait);
     }
     const either = new Set([...before.keys(), ...this.#waits.keys()]);
     const changed = [...either].filter((reference) => before.get(reference)?.reason !== this.#waits.get(reference)?.reason);
