@@ -82,15 +82,68 @@ def test_pending_migrations_end_a_service(bare_database: str, redis_url: str, se
     assert said.count("\n") == 1
 
 
+PRETENCES = {
+    "database version": (
+        """CREATE FUNCTION public.current_setting(text) RETURNS text LANGUAGE sql AS $$
+           SELECT CASE $1 WHEN 'server_version_num' THEN '140012'
+                  ELSE pg_catalog.current_setting($1) END $$""",
+        "PostgreSQL 14.12 is too old: upgrade it to 15 or newer",
+    ),
+    "clock": (
+        """CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS $$
+           SELECT pg_catalog.now() - interval '10 minutes' $$""",
+        "s behind this machine's: synchronise the clocks of both machines",
+    ),
+    "pgvector": (
+        """CREATE VIEW public.pg_available_extensions AS
+           SELECT ''::name AS name, ''::text AS default_version WHERE false""",
+        "PostgreSQL has no pgvector: install the package postgresql-",
+    ),
+}
+"""How to make PostgreSQL say it, and what must be said about it then."""
+
+
+@pytest.mark.parametrize("pretence", PRETENCES)
+async def test_a_database_that_will_not_do_is_refused_in_one_line(
+    bare_database: str, pretence: str
+) -> None:
+    statement, expected = PRETENCES[pretence]
+    name = urlsplit(bare_database).path.lstrip("/")
+    connection = await asyncpg.connect(bare_database)
+    await connection.execute(statement)
+    # What is in `public` is found before what PostgreSQL has of the same name.
+    await connection.execute(f'ALTER DATABASE "{name}" SET search_path = public, pg_catalog')
+    await connection.close()
+    async with pool_of(bare_database) as pool:
+        with pytest.raises(ConfigurationError) as refused:
+            await require_database(pool, migrations=OWNERS, vectors=True)
+    assert expected in refused.value.detail
+    assert "\n" not in refused.value.detail
+
+
+def test_a_secret_file_that_cannot_be_read_ends_a_service_in_one_message(tmp_path: Path) -> None:
+    code, said = ended("gateway", JWT_SECRET_FILE=str(tmp_path / "missing"))
+    assert code == 2
+    assert "JWT_SECRET_FILE cannot be read: No such file or directory" in said
+    assert "Traceback" not in said
+
+
+def test_missing_variables_end_a_service_in_one_message() -> None:
+    code, said = ended("orchestrator", APP_ENV="production")
+    assert code == 2
+    assert "DATABASE_URL is required in production" in said
+    assert "REDIS_URL is required in production" in said
+    assert "Traceback" not in said
+
+
 async def test_an_evicting_redis_ends_a_service(database: str, server_folder: Path) -> None:
     folder = server_folder / "evicting"
     async with valkey_with(folder, maxmemory_policy="allkeys-lru") as (server, _):
-        for service in ("orchestrator", "executor"):
-            code, said = ended(service, DATABASE_URL=database, REDIS_URL=server.url)
-            assert code == 2, said
-            assert "maxmemory-policy allkeys-lru" in said
-            assert "set maxmemory-policy to noeviction" in said
-            assert said.count("\n") == 1
+        code, said = ended("orchestrator", DATABASE_URL=database, REDIS_URL=server.url)
+    assert code == 2, said
+    assert "maxmemory-policy allkeys-lru" in said
+    assert "set maxmemory-policy to noeviction" in said
+    assert said.count("\n") == 1
 
 
 async def test_a_redis_without_persistence_is_warned_of(server_folder: Path) -> None:

@@ -32,6 +32,10 @@ from common.streams.connection import REDIS_ERRORS, Link
 
 KNOWLEDGE_QUEUES: Final = ("knowledge.search", "knowledge.ingest")
 REDIS_TIMEOUT_SECONDS: Final = 5.0
+CGROUP: Final = Path("/sys/fs/cgroup")
+EXECUTOR_MIB: Final = 256
+"""What an executor needs for itself."""
+
 REPLICA_LAG_NOTICED_SECONDS: Final = 30.0
 _ELSEWHERE: Final = "start it, or correct the address; names of containers are known only inside their network: run `kwe doctor` there"
 
@@ -48,7 +52,7 @@ async def examine(environ: Mapping[str, str]) -> AsyncGenerator[Finding]:
     environ = {name: value for name, value in environ.items() if name != "SECRETS_SOURCE"}
     for finding in _settings(environ):
         yield finding
-    for finding in _secret_files(environ):
+    for finding in (*_secret_files(environ), *_memory(environ)):
         yield finding
     async for finding in _database(environ):
         yield finding
@@ -67,6 +71,27 @@ def _temporary_files() -> Finding:
             f"no temporary file can be written: {error.strerror or error}",
             "mount a writable /tmp (tmpfs will do), or set TMPDIR",
         )
+
+
+def _memory(environ: Mapping[str, str], cgroup: Path = CGROUP) -> Iterator[Finding]:
+    """Where scripts run, the container must have room for one beside the executor itself."""
+    try:
+        limit = int((cgroup / "memory.max").read_text())
+        script = read(ExecutorSettings, environ).max_memory_mb
+    except (OSError, ValueError, ConfigurationError):
+        return  # no container, no limit, or settings that are complained of anyway
+    if "executor" not in _services_here():
+        return
+    needed, check = script + EXECUTOR_MIB, "memory limit"
+    detail = (
+        f"this container may use {limit / 2**20:.0f} MiB, a script alone MAX_MEMORY_MB={script}"
+    )
+    if limit < needed * 2**20:
+        yield warning(
+            check, detail, f"raise the limit to {needed} MiB at least, or lower MAX_MEMORY_MB"
+        )
+    else:
+        yield ok(check, detail)
 
 
 def _settings(environ: Mapping[str, str]) -> Iterator[Finding]:
