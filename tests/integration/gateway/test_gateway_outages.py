@@ -174,3 +174,26 @@ async def test_a_replica_that_is_away_is_replaced_by_the_primary(
         assert await found() == 0
         await replica.stop()
         await tools.eventually(found, "lists come from the primary")
+
+
+async def test_a_gateway_starts_without_its_replica(start_gateway: Any, rows: Any) -> None:
+    await rows.execution(age_s=3600)
+    async with start_gateway(database_read_url="postgresql://kwe@127.0.0.1:1/kwe") as gateway:
+        for _ in range(2):
+            async with gateway.client.get("/v1/executions") as answer:
+                assert len((await answer.json())["items"]) == 1
+
+
+async def test_a_replica_that_lacks_a_migration_is_replaced_by_the_primary(
+    start_gateway: Any, rows: Any, bare_database: str
+) -> None:
+    await migrate(bare_database)
+    connection = await asyncpg.connect(bare_database)
+    await connection.execute(
+        "ALTER TABLE workflow.workflow_executions RENAME COLUMN labels TO earlier"
+    )
+    await connection.close()
+    id = await rows.execution(age_s=3600)
+    async with start_gateway(database_read_url=bare_database) as gateway:
+        for path in ("/v1/executions", f"/v1/executions/{id}"):
+            assert await status_of(gateway.client.get(path)) == 200

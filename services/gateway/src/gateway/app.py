@@ -6,9 +6,12 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
+import asyncpg
 from aiohttp import web
+from pydantic import SecretStr
 
 from common.diagnosis import require_database
+from common.errors import ConfigurationError
 from common.health import open_port, serve_health
 from common.ids import uuid7
 from common.lifecycle import background, tune_garbage_collection
@@ -157,15 +160,33 @@ async def _database(settings: GatewaySettings, stack: AsyncExitStack) -> Databas
     await require_database(primary)
     if settings.database_read_url is None:
         return Database(Server(primary, "primary"))
-    replica = await create_pool(
-        settings,
-        application_name="kwe-gateway",
-        url=settings.database_read_url,
-        role=role,
-        command_timeout=COMMAND_TIMEOUT_SECONDS,
-    )
+    replica = await _replica(settings, settings.database_read_url, role)
     stack.callback(replica.terminate)
     return Database(Server(primary, "primary"), Server(replica, "replica"))
+
+
+async def _replica(
+    settings: GatewaySettings, url: SecretStr, role: str
+) -> asyncpg.Pool[asyncpg.Record]:
+    """A wrong address or password ends the start; one that is away does not: the primary stands in for it meanwhile."""
+
+    async def pool(min_size: int | None = None) -> asyncpg.Pool[asyncpg.Record]:
+        return await create_pool(
+            settings,
+            application_name="kwe-gateway",
+            url=url,
+            role=role,
+            min_size=min_size,
+            command_timeout=COMMAND_TIMEOUT_SECONDS,
+        )
+
+    try:
+        return await pool()
+    except ConfigurationError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+        log.warning("replica_unreachable", reason=str(error))
+        return await pool(min_size=0)
 
 
 async def _requester(redis: str, stack: AsyncExitStack) -> Requester:

@@ -49,6 +49,9 @@ CONNECTION_ERRORS: Final = (
 
 DATABASE_AWAY: Final = "database_unavailable"
 
+UNKNOWN_OBJECT: Final = "42"
+"""The class of errors about tables, columns and functions that a server does not have."""
+
 FRESH_MS: Final = 30_000
 AVOID_SECONDS: Final = 0.5
 ACQUIRE_SECONDS: Final = 3.0
@@ -199,6 +202,12 @@ async def _unless_away(
     except Unavailable as error:
         if error.code != DATABASE_AWAY:
             raise
+        return None
+    except asyncpg.PostgresError as error:
+        # A migration that this code was made for has not been replayed there yet.
+        if not (error.sqlstate or "").startswith(UNKNOWN_OBJECT):
+            raise
+        log.warning("replica_is_of_an_older_version", error=str(error))
         return None
 
 
