@@ -77,3 +77,18 @@ def test_alertmanager_accepts_its_configuration(
     (tmp_path / "alertmanager.yaml").write_text(text)
     done = amtool.run("check-config", str(tmp_path / "alertmanager.yaml"))
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_nginx_accepts_the_configuration_of_the_consoles(
+    nginx: Any, compose_folder: Path, tmp_path: Path
+) -> None:
+    text = (compose_folder / "nginx/consoles.conf").read_text()
+    module = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+    if module.exists() and nginx.command == ["nginx"]:
+        text = f"load_module {module};\n{text}"
+    text = text.replace("/run/nginx.pid", f"{tmp_path}/pid").replace("/dev/stderr", "stderr")
+    (tmp_path / "nginx.conf").write_text(text)
+    done = nginx.run("-t", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf"))
+    if 'unknown directive "stream"' in done.stderr:
+        pytest.skip("this nginx has no stream module")
+    assert done.returncode == 0, done.stderr
