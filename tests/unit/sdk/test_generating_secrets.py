@@ -78,3 +78,10 @@ def test_an_empty_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[st
     (tmp_path / "redis_password").touch(mode=0o600)
     assert run(["secrets", "generate", str(tmp_path)]) == 2
     assert "redis_password is empty" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_the_files_may_be_given_to_the_user_of_the_containers(tmp_path: Path) -> None:
+    assert run(["secrets", "generate", "--owner", "10001", str(tmp_path)]) == 0
+    assert {(tmp_path / name).stat().st_uid for name in NAMES} == {10001}
+    assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in NAMES} == {0o600}
