@@ -27,8 +27,8 @@ from common.settings.durations import parse_duration
 from common.settings.loading import read
 from common.settings.table import variables
 
-FOREIGN = {"POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD", "PGDATA"}
-"""Variables of PostgreSQL's image. Valkey's start command reads REDIS_PASSWORD, which is ours too."""
+FOREIGN = {"POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD", "PGDATA", "TMPDIR"}
+"""Variables of PostgreSQL's image and of the system. Valkey's start command reads REDIS_PASSWORD, which is ours too."""
 
 SECRETS = "kwe-secrets"
 HANDING_BACK_S = 5
