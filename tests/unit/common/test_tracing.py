@@ -35,12 +35,16 @@ class Receiver:
     def __init__(self) -> None:
         self.spans: list[Span] = []
         self.services: set[str] = set()
+        self.attributes: dict[str, str] = {}
         self.endpoint = ""
 
     async def receive(self, request: web.Request) -> web.Response:
         body = await request.read()
         message = ExportTraceServiceRequest.FromString(body)
         for group in message.resource_spans:
+            self.attributes |= {
+                one.key: one.value.string_value for one in group.resource.attributes
+            }
             self.services |= {
                 one.value.string_value
                 for one in group.resource.attributes
@@ -299,3 +303,18 @@ async def test_the_address_for_traces_is_taken_as_it_stands() -> None:
             pass
         await flush()
     assert receiver.named("request")
+
+
+async def test_what_the_operator_says_of_the_resource_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=eu-1,team=support")
+    async with running_receiver() as receiver:
+        settings = TelemetrySettings(
+            otel_exporter_otlp_endpoint=receiver.endpoint, otel_traces_sampler_arg=1.0
+        )
+        assert configure_tracing("gateway", settings, environment="production")
+        with span("request"):
+            pass
+        await flush()
+    assert receiver.attributes["deployment.environment.name"] == "eu-1"
+    assert receiver.attributes["team"] == "support"
+    assert receiver.attributes["service.version"]

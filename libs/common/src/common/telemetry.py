@@ -13,24 +13,21 @@ Recorded spans are also made current for the OpenTelemetry API, so that librarie
 correctly below ours.
 """
 
-import os
 import random
 import re
-import socket
 import threading
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
 from opentelemetry.util.types import AttributeValue
 
-from common.release import version
+from common import trace_export
 from common.settings import TelemetrySettings
 
 if TYPE_CHECKING:
@@ -53,7 +50,6 @@ Attributes = Mapping[str, AttributeValue]
 
 _TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _FLUSH_SECONDS: Final = 3.0
-_EXPORT_SECONDS: Final = 5.0
 
 _current: ContextVar[str] = ContextVar("traceparent", default="")
 
@@ -69,74 +65,13 @@ class _Tracing:
 
 def configure_tracing(service: str, settings: TelemetrySettings, *, environment: str = "") -> bool:
     """Start exporting, where an endpoint is set. Says whether it did."""
-    endpoint = _endpoint(settings)
-    if endpoint is None or not _is_wanted(settings):
+    if not trace_export.is_wanted(settings):
         return False
-    # Imported here: the SDK and its exporter cost 15 MB that an installation without tracing need not pay.
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
-    from opentelemetry.sdk.trace.sampling import ALWAYS_ON
-
-    resource = Resource.create(
-        {
-            "service.name": settings.otel_service_name
-            or f"{settings.apm_service_name or 'kwe'}-{service}",
-            "service.version": version(),
-            "deployment.environment.name": environment or "unknown",
-            "service.namespace": "kwe",
-            "service.instance.id": f"{socket.gethostname()}-{os.getpid()}",
-        }
-    )
-    # Whether a span is recorded is decided in `span`, before the SDK is asked.
-    provider = TracerProvider(resource=resource, sampler=ALWAYS_ON, shutdown_on_exit=False)
-    exporter = OTLPSpanExporter(
-        endpoint=endpoint,
-        headers=_headers(settings),
-        # The rest of its variables (compression, certificate, …) the exporter reads itself.
-        timeout=None if "OTEL_EXPORTER_OTLP_TIMEOUT" in os.environ else _EXPORT_SECONDS,
-    )
-    provider.add_span_processor(BatchSpanProcessor(exporter))
+    provider = trace_export.provider_of(service, settings, environment=environment)
     _Tracing.provider, _Tracing.tracer = provider, provider.get_tracer("kwe")
-    _Tracing.ratio = _ratio(settings)
+    _Tracing.ratio = trace_export.ratio_of(settings)
     _Tracing.obeys_callers = settings.otel_traces_sampler.startswith("parentbased_")
     return True
-
-
-def _is_wanted(settings: TelemetrySettings) -> bool:
-    return (
-        settings.apm_enabled
-        and not settings.otel_sdk_disabled
-        and settings.otel_traces_exporter != "none"
-        and settings.otel_traces_sampler != "always_off"
-    )
-
-
-def _endpoint(settings: TelemetrySettings) -> str | None:
-    """The variable for traces is an address as it stands; the general ones are where paths begin."""
-    if settings.otel_exporter_otlp_traces_endpoint is not None:
-        return settings.otel_exporter_otlp_traces_endpoint
-    base = settings.otel_exporter_otlp_endpoint or settings.apm_server_url
-    return None if base is None else f"{base.rstrip('/')}/v1/traces"
-
-
-def _ratio(settings: TelemetrySettings) -> float:
-    match settings.otel_traces_sampler.removeprefix("parentbased_"):
-        case "always_on":
-            return 1.0
-        case "always_off":
-            return 0.0
-        case _:
-            return settings.otel_traces_sampler_arg
-
-
-def _headers(settings: TelemetrySettings) -> dict[str, str]:
-    given = settings.otel_exporter_otlp_headers
-    pairs = (pair.partition("=") for pair in given.get_secret_value().split(",")) if given else ()
-    return {
-        name.strip().lower(): unquote(value.strip()) for name, _, value in pairs if name.strip()
-    }
 
 
 def shutdown_tracing(timeout_seconds: float = _FLUSH_SECONDS) -> None:
