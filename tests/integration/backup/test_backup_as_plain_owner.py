@@ -33,16 +33,20 @@ def owned(auditor: Any, postgres: Any, fixture_loop: Any) -> Iterator[Any]:
         return urlunsplit(parts._replace(netloc=f"{role}:{QUOTED}@{place}"))
 
     yield make
-    admin = postgres.dsn_of("postgres")
-    for _, name in made:
-        auditor.fetch(admin, f'DROP DATABASE "{name}" WITH (FORCE)')
-    for role, _ in made:
+    for role, name in made:
+        forget(auditor, postgres.dsn_of("postgres"), role, name)
+
+
+def forget(auditor: Any, admin: str, role: str, name: str) -> None:
+    auditor.fetch(admin, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    if auditor.fetch(admin, "SELECT FROM pg_roles WHERE rolname = $1", role):
         auditor.fetch(admin, f"DROP OWNED BY {role}")
         auditor.fetch(admin, f"DROP ROLE {role}")
 
 
-def test_every_row_is_saved_and_works_for_another_owner(
-    kwe: Any, auditor: Any, template: str, owned: Any, tmp_path: Path
+@pytest.mark.usefixtures("template")
+def test_every_row_is_saved_and_works_for_another_owner_where_the_first_is_unknown(
+    kwe: Any, auditor: Any, postgres: Any, owned: Any, tmp_path: Path
 ) -> None:
     suffix = uuid4().hex[:8]
     source, target = owned(f"one_{suffix}"), owned(f"two_{suffix}")
@@ -51,13 +55,17 @@ def test_every_row_is_saved_and_works_for_another_owner(
 
     taken = kwe(source, "backup", "--to", tmp_path)
     assert taken.code == 0, taken.err
+    saved = auditor.contents(source)
+    forget(auditor, postgres.dsn_of("postgres"), f"one_{suffix}", urlsplit(source).path[1:])
     restored = kwe(target, "restore", tmp_path)
     assert restored.code == 0, restored.err
 
-    contents = auditor.contents(target)
-    assert contents == auditor.contents(source)
+    assert auditor.contents(target) == saved
     # The policies of the owner speak of the new one, or it would read nothing.
     assert auditor.value(target, "SELECT count(*) FROM workflow.workflow_executions") == 1
+    # The role that stood in for the first owner is gone again.
+    roles = "SELECT count(*) FROM pg_roles WHERE rolname = $1"
+    assert auditor.value(target, roles, f"one_{suffix}") == 0
 
 
 def test_a_user_who_cannot_see_every_row_makes_no_backup(

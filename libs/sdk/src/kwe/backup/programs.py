@@ -131,8 +131,10 @@ def connection_variables(settings: DatabaseSettings) -> Mapping[str, str]:
     if mode != "false":
         variables["PGSSLMODE"] = mode
         authorities = settings.database_ssl_root_cert
-        if mode.startswith("verify"):
-            variables["PGSSLROOTCERT"] = str(authorities) if authorities else "system"
+        if authorities is not None:
+            variables["PGSSLROOTCERT"] = str(authorities)
+        elif mode == "verify-full":
+            variables["PGSSLROOTCERT"] = "system"
     return variables
 
 
