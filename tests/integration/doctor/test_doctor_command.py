@@ -175,6 +175,18 @@ def test_a_secret_manager_that_is_away_is_a_problem(
     assert "Vault at http://127.0.0.1:1 cannot be reached" in found["settings"][0]["detail"]
 
 
+@pytest.mark.usefixtures("servers")
+def test_a_replica_that_is_none_and_one_that_is_away_are_told_apart(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_READ_URL", os.environ["DATABASE_URL"])
+    assert "is no standby" in doctor.examine()["read replica"][0]["detail"]
+    assert doctor.code == 0
+    monkeypatch.setenv("DATABASE_READ_URL", "postgresql://kwe@127.0.0.1:1/kwe")
+    assert "correct DATABASE_READ_URL" in doctor.examine()["read replica"][0]["remedy"]
+    assert doctor.code == 1
+
+
 def test_where_nothing_is_known_the_credentials_are_asked_for(doctor: Doctor) -> None:
     found = doctor.examine()
     assert doctor.code == 4
