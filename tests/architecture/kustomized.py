@@ -35,12 +35,12 @@ def renderer() -> list[str] | None:
 
 
 @cache
-def rendered(folder: str) -> tuple[Object, ...]:
+def rendered(folder: str, root: Path = K8S) -> tuple[Object, ...]:
     """The objects of a folder below deploy/k8s; skips the test where nothing can render it."""
     command = renderer()
     if command is None:
         pytest.skip("neither kustomize nor kubectl is here to render manifests")
-    run = subprocess.run([*command, folder], cwd=K8S, capture_output=True, text=True, check=False)
+    run = subprocess.run([*command, folder], cwd=root, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     objects = YAML(typ="safe", pure=True).load_all(run.stdout)
     return tuple(each for each in objects if each)

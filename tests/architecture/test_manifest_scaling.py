@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections import Counter
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -121,6 +123,21 @@ def test_a_pool_of_own_functions_never_goes_to_zero_because_it_tells_the_catalog
     [deployment] = pool.of("Deployment").values()
     assert own_variables(deployment)["EXECUTOR_MODULES"]
     assert scaled(pool, "executor-functions")["minReplicaCount"] >= 1
+
+
+def test_a_pool_is_made_by_copying_a_folder_and_replacing_one_word(tmp_path: Path) -> None:
+    root = tmp_path / "k8s"
+    shutil.copytree(K8S, root)
+    file = root / "pools/reports/kustomization.yaml"
+    shutil.copytree(root / "pools/functions", file.parent)
+    file.write_text(file.read_text().replace("functions", "reports"))
+    pool = Manifests(rendered("pools/reports", root))
+    deployment = pool.one("Deployment", "executor-reports")
+    assert deployment["spec"]["selector"]["matchLabels"]["kwe/pool"] == "reports"
+    assert own_variables(deployment)["EXECUTOR_QUEUES"] == "reports"
+    spec = scaled(pool, "executor-reports")
+    assert spec["scaleTargetRef"]["name"] == "executor-reports"
+    assert streams(spec) == [names.tasks("reports")]
 
 
 def test_keda_reads_lengths_because_lag_is_unknown_in_the_normal_case(
