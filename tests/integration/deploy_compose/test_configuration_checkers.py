@@ -61,10 +61,15 @@ def test_a_missing_server_of_ones_own_is_named(compose: Any, compose_folder: Pat
     assert "name your server, such as" in done.stderr
 
 
-def test_prometheus_accepts_its_configuration(promtool: Any, compose_folder: Path) -> None:
-    file = compose_folder / "observability/prometheus.yaml"
-    done = promtool.run("check", "config", "--syntax-only", str(file))
+def test_prometheus_accepts_its_configuration_and_our_rules(
+    promtool: Any, compose_folder: Path, tmp_path: Path
+) -> None:
+    rules = compose_folder.parent / "observability/rules"
+    text = (compose_folder / "observability/prometheus.yaml").read_text()
+    (tmp_path / "prometheus.yaml").write_text(text.replace("/etc/prometheus/rules", str(rules)))
+    done = promtool.run("check", "config", str(tmp_path / "prometheus.yaml"))
     assert done.returncode == 0, done.stderr
+    assert "rules found" in done.stdout
 
 
 def test_alertmanager_accepts_its_configuration(
