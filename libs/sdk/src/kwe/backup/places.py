@@ -139,6 +139,9 @@ class Folder:
             raise _unusable(self.describe(), error) from error
 
     async def fetch(self, name: str, file: Path) -> None:
+        await asyncio.to_thread(self._fetch, name, file)
+
+    def _fetch(self, name: str, file: Path) -> None:
         try:
             file.symlink_to((self._folder / name).resolve(strict=True))
         except OSError as error:
