@@ -22,6 +22,7 @@ from common.errors import NotFound
 from common.serving.context import TaskContext
 from common.serving.failures import FunctionError
 from common.serving.ports import Answer
+from common.serving.redis_bus import RedisBus
 from common.serving.store import PayloadStore
 from common.streams import names
 from embedded import EmbeddedValkey
@@ -300,6 +301,34 @@ async def test_leaving_hands_back_what_does_not_finish_in_time(desk: Any) -> Non
         await desk.result(TaskSucceeded)
         await desk.settled()
     assert not [one for one in await desk.results() if isinstance(one, WorkerLost)]
+
+
+async def test_what_is_being_claimed_while_leaving_is_finished_or_handed_back(
+    desk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimed, answer = asyncio.Event(), asyncio.Event()
+
+    class SlowToHear(RedisBus):
+        async def claim(self, wanted: Any) -> Any:
+            verdicts = await super().claim(wanted)
+            claimed.set()
+            await answer.wait()
+            return verdicts
+
+    serving = desk.serving({"echo:1.0.0": echo})
+    with monkeypatch.context() as patched:
+        patched.setattr("common.serving.server.RedisBus", SlowToHear)
+        await serving.__aenter__()
+    await desk.send(desk.task())
+    await claimed.wait()
+    leaving = asyncio.create_task(serving.__aexit__(None, None, None))
+    await asyncio.wait({leaving}, timeout=0.1)  # It is on its way out, and has not heard yet.
+    answer.set()
+    await leaving
+
+    async with desk.serving({"echo:1.0.0": echo}):
+        await desk.result(TaskSucceeded)
+        await desk.settled()
 
 
 async def test_who_left_is_no_consumer_any_more(desk: Any) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from typing import Final, TypeVar
 
 from common.contracts.base import Request
@@ -18,6 +18,7 @@ from common.lifecycle import background
 from common.logs import get_logger
 from common.metrics import SLOTS, SLOTS_BUSY, TASK_QUEUE_SECONDS, TASK_SECONDS, TASKS
 from common.serving.outcomes import TimedOut
+from common.serving.ports import Delivery
 from common.serving.steps import Finished, Job, Serving, accept, deliver, perform, refresh
 
 log = get_logger(__name__)
@@ -26,6 +27,8 @@ T = TypeVar("T")
 
 READ_ENTRIES_MAX: Final = 256
 NUDGE_GAP_S: Final = 0.05
+ANSWER_S: Final = 5.0
+"""How long one who leaves waits for what Redis says about the entries just read."""
 
 
 def now_ms() -> int:
@@ -105,15 +108,28 @@ class QueueWorker:
             if not deliveries:
                 continue
             try:
-                jobs = await accept(self._serving, deliveries, self._running)
+                await self._accept(deliveries)
             except Exception:
                 # A bug of ours must not end the loop; the entries stay pending and come again.
                 log.exception("entries_not_accepted", queue=self._serving.queue)
                 await asyncio.sleep(self._refresh_s)
-                continue
-            self._start(jobs)
-            if len(jobs) < len(deliveries):
-                self._ended["duplicate"].inc(len(deliveries) - len(jobs))
+
+    async def _accept(self, deliveries: Sequence[Delivery]) -> None:
+        """Claim and start what was read. Whoever leaves meanwhile learns first which claims are its own."""
+        accepting = asyncio.ensure_future(accept(self._serving, deliveries, self._running))
+        try:
+            jobs = await asyncio.shield(accepting)
+        except asyncio.CancelledError:
+            # A claim that nobody knows of would outlive its entry, which is handed back under another id: whoever
+            # reads that one would take it for a duplicate.
+            done, _ = await asyncio.wait({accepting}, timeout=ANSWER_S)
+            if done and not accepting.cancelled() and accepting.exception() is None:
+                self._start(accepting.result())
+            accepting.cancel()
+            raise
+        self._start(jobs)
+        if len(jobs) < len(deliveries):
+            self._ended["duplicate"].inc(len(deliveries) - len(jobs))
 
     async def _free_slots(self) -> int:
         while (free := self._slots - len(self._running)) <= 0:
