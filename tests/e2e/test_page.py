@@ -36,7 +36,7 @@ WORKFLOWS = {
 """,
     "page-timer": """
   - prepare: {set: {ready: true}}
-  - rest: {wait: {seconds: 3}}
+  - rest: {wait: {seconds: 5}}
   - conclude: {set: {done: true}}
 """,
     "page-long": """
@@ -181,6 +181,9 @@ async def test_a_filter_is_in_the_address(page: Page, stack: LocalStack, api: Cl
 async def test_the_timeline_moves_while_a_workflow_waits(
     page: Page, stack: LocalStack, api: Client
 ) -> None:
+    # The page is there before the timer runs, however slowly it was loaded.
+    await page.goto(address(stack, "executions?workflow=tests/page-timer"))
+    await expect(page.locator("h1")).to_be_visible()
     execution = await started(api, "page-timer")
     await page.goto(address(stack, f"executions/{execution}"))
     await expect(row(page, "/do/1/rest").locator(".badge")).to_have_text("waiting")
