@@ -183,6 +183,11 @@ async def test_with_a_newer_redis_unfinished_executions_go_on_and_foreign_messag
         await installation.back_up()
     lost = await live_on(installation, call)
     undone = await before.feed()
+    # Of a queue and an organisation that came after the backup.
+    strangers = (names.tasks("later"), names.events("somebody"))
+    request = await before.link.call(b"XRANGE", names.tasks("work"), b"-", b"+", b"COUNT", 1)
+    for stream in strangers:
+        await before.link.call(b"XADD", stream, b"*", *request[0][1])
 
     async with installation.restored() as engine:
         # Two start at once: one of them sees to it, the other waits.
@@ -194,6 +199,8 @@ async def test_with_a_newer_redis_unfinished_executions_go_on_and_foreign_messag
             for name in ("waiting", "finished", "bodiless"):
                 assert await engine.row(lost[name]) is None
             feed = await engine.feed()
+            lengths = await engine.link.pipeline([(b"XLEN", stream) for stream in strangers])
+            assert lengths == [0, 0]
         generation = await engine.link.call(b"GET", names.GENERATION_KEY)
         settled = await engine.pool.fetchval("SELECT redis_generation FROM workflow.installation")
         assert generation.decode() == settled != "of-the-tests"

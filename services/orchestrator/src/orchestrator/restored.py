@@ -142,12 +142,14 @@ class Restoration:
             await ensure_groups(self._link, streams, group)
             for stream in streams:
                 dropped[kind] += await self._sift(stream, group, _for_orchestrator)
-        for queue in sorted({*BUILT_IN_QUEUES, *await self._known.queues()}):
+        # Queues and organisations that the database knows, and those that it does not know any more.
+        found = [names.queue_of(each) async for each in self._scan(names.ALL_TASKS)]
+        for queue in sorted({*found, *BUILT_IN_QUEUES, *await self._known.queues()}):
             stream = names.tasks(queue)
             dropped["tasks"] += await self._sift(stream, names.EXECUTOR_GROUP, _for_executor)
             await self._forget_claims(queue)
-        for organization_id in await self._mark.organizations():
-            feed = names.events(organization_id)
+        feeds = {names.events(each) for each in await self._mark.organizations()}
+        for feed in feeds | {each async for each in self._scan(names.ALL_EVENTS)}:
             dropped["events"] += await self._link.call(b"XTRIM", feed, b"MAXLEN", 0)
         return dropped
 
@@ -178,11 +180,15 @@ class Restoration:
 
     async def _forget_claims(self, queue: str) -> None:
         """Who had a task, or that it was cancelled, is of the time that is undone too."""
-        pattern, cursor = names.claims(queue), b"0"
+        async for key in self._scan(names.claims(queue)):
+            await self._link.call(b"DEL", key)
+
+    async def _scan(self, pattern: str) -> AsyncIterator[str]:
+        cursor = b"0"
         while True:
             cursor, keys = await self._link.call(b"SCAN", cursor, b"MATCH", pattern, b"COUNT", PAGE)
-            if keys:
-                await self._link.call(b"DEL", *keys)
+            for key in keys:
+                yield key.decode()
             if cursor == b"0":
                 return
 

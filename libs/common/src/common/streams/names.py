@@ -41,6 +41,16 @@ def tasks(queue: str) -> str:
     return f"kwe:tasks:{{q:{queue}}}"
 
 
+ALL_TASKS: Final = "kwe:tasks:*"
+ALL_EVENTS: Final = "kwe:events:*"
+"""Patterns of every such stream."""
+
+
+def queue_of(stream: str) -> str:
+    """Which queue a stream of tasks is of."""
+    return stream.removeprefix("kwe:tasks:{q:").removesuffix("}")
+
+
 def claim(queue: str, task_id: UUID | str, attempt: int) -> str:
     return f"kwe:claim:{{q:{queue}}}:{task_id}:{attempt}"
 
