@@ -179,7 +179,7 @@ class _Redaction:
         self._redactor = redactor
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        return {name: self._redactor.field(name, value) for name, value in event.items()}
+        return dict(self._redactor.line(event))
 
 
 _COUNTED = {level: LOGGED.labels(level) for level in ("warning", "error", "critical")}

@@ -6,7 +6,10 @@ with its password, a request's headers, the row that PostgreSQL refuses.
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from types import NoneType
 from typing import Any, Final
+from uuid import UUID
 
 from pydantic import BaseModel, SecretStr
 
@@ -45,6 +48,13 @@ _SECRETS: Final = re.compile(
     r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
     re.IGNORECASE,
 )
+_MARKS: Final = (
+    *("://", "bearer", "basic ", "passw", "secret", "key", "token"),
+    *("sk-", "kwe_", "eyj", "akia", "asia", "detail:", "input_value="),
+)
+"""In small letters. Whatever the expressions find has one of them, and most lines have none: looking for them is far cheaper."""
+
+_HARMLESS: Final = (int, float, UUID, NoneType)
 _QUOTED_CONTENTS: Final = re.compile(
     r"(?P<detail>\bDETAIL:\s*)[^\n]+|(?P<input>\binput_value=).*?(?=, input_type=)", re.DOTALL
 )
@@ -62,6 +72,28 @@ class Redactor:
     @property
     def shows_contents(self) -> bool:
         return self._contents
+
+    def line(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """All fields of a log line."""
+        if self._is_harmless(fields):
+            return fields
+        return {name: self.field(name, value) for name, value in fields.items()}
+
+    def _is_harmless(self, fields: Mapping[str, Any]) -> bool:
+        """Whether there is nothing to look at closely. Nearly always so, hence in few steps."""
+        texts = []
+        for name, value in fields.items():
+            if type(value) is str:
+                texts.append(value)
+            elif not isinstance(value, _HARMLESS):
+                return False
+            if _is_watched(name):
+                return False
+        text = "\n".join(texts)
+        lowered = text.lower()
+        return not any(mark in lowered for mark in _MARKS) and not any(
+            secret in text for secret in self._known
+        )
 
     def text(self, text: str) -> str:
         for secret in self._known:
@@ -99,6 +131,14 @@ def secrets_of(settings: object) -> list[str]:
         return []
     values = (getattr(settings, name) for name in type(settings).model_fields)
     return [each.get_secret_value() for each in values if isinstance(each, SecretStr)]
+
+
+@lru_cache(maxsize=1024)
+def _is_watched(name: str) -> bool:
+    lowered = name.lower()
+    return (
+        lowered in _SECRET_NAMES or lowered in _CONTENT_NAMES or lowered.endswith(_SECRET_ENDINGS)
+    )
 
 
 def _may_hold_content(value: object) -> bool:
