@@ -9,6 +9,7 @@ import pytest
 from redis.asyncio import Redis
 from tls_proxy import Authority, TlsProxy, tls_proxy
 
+from common.diagnosis import require_redis
 from common.errors import ConfigurationError
 from common.postgres import connect, create_pool
 from common.settings import DatabaseSettings, RedisSettings, read
@@ -145,8 +146,13 @@ async def test_the_password_beside_the_url_is_used_over_tls(
 
 
 async def test_redis_with_an_unknown_certificate_is_not_talked_to(tls_redis: TlsServer) -> None:
+    dsn = redis(tls_redis.url, REDIS_TLS="true")
     with pytest.raises(REDIS_ERRORS, match=r"(?i)certificate"):
-        await ping(redis(tls_redis.url, REDIS_TLS="true"))
+        await ping(dsn)
+    link = Link(dsn)
+    with pytest.raises(ConfigurationError, match=r"certificate is not accepted.*REDIS_TLS_ROOT"):
+        await require_redis(link, may_be_away=True)
+    await link.close()
 
 
 async def test_redis_with_the_certificate_of_another_host_is_not_talked_to(

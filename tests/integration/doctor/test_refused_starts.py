@@ -172,3 +172,14 @@ async def test_a_redis_that_is_away_is_only_for_some_a_reason(server_folder: Pat
     await require_redis(link, may_be_away=True)
     with pytest.raises(REDIS_ERRORS):
         await require_redis(link)
+
+
+@pytest.mark.parametrize("credentials", ["", ":wrong@", "nobody:wrong@"])
+async def test_a_wrong_password_of_redis_is_not_waited_out(
+    redis_url: str, credentials: str
+) -> None:
+    parts = urlsplit(redis_url)
+    link = Link(f"redis://{credentials}{parts.hostname}:{parts.port}/0")
+    with pytest.raises(ConfigurationError, match="refuses the password of REDIS_URL"):
+        await require_redis(link, may_be_away=True)
+    await link.close()

@@ -1,11 +1,12 @@
 """Redis or Valkey: version, role, eviction, persistence, memory, clock; and the streams that work waits in."""
 
+import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from redis.exceptions import ResponseError
+from redis.exceptions import AuthenticationError, ResponseError
 
 from common.diagnosis.findings import Finding, judge_clock, ok, problem, warning
 from common.streams import names
@@ -42,6 +43,27 @@ class RedisFacts:
     memory_used: int
     memory_max: int
     skew_seconds: float
+
+
+def why_refused(error: BaseException) -> str | None:
+    """What an operator must mend, where waiting for Redis would not help: its password, or TLS."""
+    for cause in _chain(error):
+        if isinstance(cause, AuthenticationError):
+            return "it refuses the password of REDIS_URL or REDIS_PASSWORD"
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return (
+                f"its certificate is not accepted: {cause.verify_message.rstrip('.')}; "
+                "see REDIS_TLS_ROOT_CERT"
+            )
+        if isinstance(cause, ssl.SSLError):
+            return "the TLS handshake failed; if it does not speak TLS, set REDIS_TLS=false and use redis://"
+    return None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 async def look(link: Link) -> RedisFacts:

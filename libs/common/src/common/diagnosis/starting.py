@@ -32,11 +32,15 @@ async def require_database(
 
 
 async def require_redis(link: Link, *, may_be_away: bool = False) -> None:
-    """Raise `ConfigurationError` for a Redis that would lose messages. With `may_be_away`, one that does not answer
-    is none of the caller's business yet."""
+    """Raise `ConfigurationError` for a Redis that lets us not in, or would lose messages. With `may_be_away`, one that
+    does not answer is none of the caller's business yet."""
     try:
         facts = await redis.look(link)
-    except REDIS_ERRORS:
+    except REDIS_ERRORS as error:
+        if why := redis.why_refused(error):
+            raise ConfigurationError(
+                f"Redis cannot be used: {why}", code="redis_refused"
+            ) from error
         if not may_be_away:
             raise
         return

@@ -204,7 +204,10 @@ async def _redis(environ: Mapping[str, str]) -> AsyncGenerator[Finding]:
         for finding in await streams.judge_streams(link, *_streams(environ)):
             yield finding
     except REDIS_ERRORS as error:
-        yield problem("redis", f"Redis does not answer: {_words(error)}", _ELSEWHERE)
+        if why := streams.why_refused(error):
+            yield problem("redis", f"Redis cannot be used: {why}", "correct the settings of Redis")
+        else:
+            yield problem("redis", f"Redis does not answer: {_words(error)}", _ELSEWHERE)
     finally:
         await link.close()
 
