@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from bench import fanout, footprint, latency, report, throughput, tracing
+from bench import fanout, footprint, latency, report, scaling, throughput, tracing
 from bench.audit import Missing
 from bench.machine import describe
 from bench.plan import PARTS, QUICK, Plan
@@ -28,6 +28,7 @@ _ON_ONE_SYSTEM: Final[tuple[tuple[str, Callable[[Plan, Running], Awaitable[list[
 _ON_THEIR_OWN: Final[tuple[tuple[str, Callable[[Plan], Awaitable[list[Row]]]], ...]] = (
     ("a", throughput.measure_replicas),
     ("g", tracing.measure),
+    ("h", scaling.measure),
 )
 
 

@@ -23,6 +23,15 @@ def three() -> dict[str, Any]:
     return _document("three", tasks)
 
 
+PAUSE_S: Final = 0.2
+
+
+def waiting() -> dict[str, Any]:
+    """One task that keeps its executor's slot and does nothing, like a call to a slow service."""
+    call = {"call": "pause:1.0.0@default", "with": {"seconds": PAUSE_S}}
+    return _document("waiting", [{"pause": call}])
+
+
 def fork(branches: int) -> dict[str, Any]:
     """One execution that forks into so many no-op tasks and joins them."""
     listed = [{f"branch{i}": _noop({"n": i})} for i in range(branches)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-PARTS: Final = "abcdefg"
+PARTS: Final = "abcdefgh"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,11 @@ class Plan:
     pairs: int = 3
     """Of runs with and without tracing."""
 
+    scaling_count: int = 600
+    """Workflows for each replica in one run."""
+
+    scaling_runs: int = 2
+
     def has(self, part: str) -> bool:
         return part in self.parts
 
@@ -46,5 +51,7 @@ QUICK: Final = Plan(
     loop_repeats=1,
     idle_s=3.0,
     pairs=1,
+    scaling_count=60,
+    scaling_runs=1,
 )
 """Says whether everything works, not how fast it is."""

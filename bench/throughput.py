@@ -48,14 +48,16 @@ async def prepare(system: Running) -> str:
     return path
 
 
-async def run_once(system: Running, path: str, count: int, clients: int) -> Run:
+async def run_once(
+    system: Running, path: str, count: int, clients: int, *, calls: int = CALLS
+) -> Run:
     begin, before = await mark(system), system.sample()
     answers = await system.load(path, count, clients)
     await finished(system)
     used = system.used_since(before)
     if answers["failures"]:
         raise Missing(f"requests failed: {answers['failures']}")
-    counted = await audited(system, begin, Expected(count, count * CALLS))
+    counted = await audited(system, begin, Expected(count, count * calls))
     seconds = counted.finished_at.timestamp() - answers["began"]
     print(f"{count:,} in {seconds:.1f} s; others used {used.others:.2f} cores", flush=True)
     return Run(count / seconds, answers, used, counted)

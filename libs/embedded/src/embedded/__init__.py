@@ -3,7 +3,7 @@
 For one machine: `kwe up`, the demo and the tests. In production the servers are your own.
 """
 
-from embedded.environment import LocalEnvironment, service_specs
+from embedded.environment import SERVICES, LocalEnvironment, service_specs
 from embedded.errors import BinaryMissing, EmbeddedError, FolderBusy, PortTaken, StartFailed
 from embedded.postgres import EmbeddedPostgres
 from embedded.signals import Signals
@@ -12,6 +12,7 @@ from embedded.supervisor import Supervisor
 from embedded.valkey import EmbeddedValkey
 
 __all__ = [
+    "SERVICES",
     "BinaryMissing",
     "EmbeddedError",
     "EmbeddedPostgres",

@@ -82,6 +82,13 @@ class Supervisor:
             name, lambda status: status.restarts >= restarts and status.state is State.READY
         )
 
+    async def dismiss(self, names: Sequence[str]) -> None:
+        """Drain and stop these, and supervise them no longer."""
+        leaving = [self._service(name) for name in names]
+        await self._stop_stage(leaving)
+        for name in names:
+            del self._services[name]
+
     async def stop(self, *, hurry: asyncio.Event | None = None) -> None:
         """Drain and stop every process; kill all that are left once `hurry` is set."""
         stopping = asyncio.create_task(self._stop_stages())

@@ -21,6 +21,7 @@ from uuid import UUID
 from common.migrations import migrate
 from common.settings import DatabaseSettings, read
 from embedded import (
+    SERVICES,
     LocalEnvironment,
     ServiceSpec,
     ServiceStatus,
@@ -92,6 +93,25 @@ class LocalStack:
     ) -> None:
         await self._stack.aclose()
 
+    async def scale(self, service: str, replicas: int) -> None:
+        """Start or drain processes of one service until there are so many; returns when the new ones are ready.
+
+        Gateways cannot be scaled here: users know them by their port.
+        """
+        if service == "gateway":
+            raise ValueError("gateways are not scaled while running: users know them by their port")
+        wanted = {each.name: each for each in self._specs(self._only(service, replicas))}
+        running = {each.name for each in self.supervisor.statuses() if _is_of(each.name, service)}
+        self._replicas[service] = replicas
+        await self.supervisor.start([wanted[name] for name in sorted(set(wanted) - running)])
+        await self.supervisor.dismiss(sorted(running - set(wanted)))
+
+    def _only(self, service: str, replicas: int) -> dict[str, int]:
+        return {each: replicas if each == service else 0 for each in SERVICES}
+
+    def _specs(self, replicas: Mapping[str, int]) -> list[ServiceSpec]:
+        return [_with_instance(spec) for spec in service_specs(self.environment, replicas)]
+
     def _new_supervisor(self) -> Supervisor:
         environment = self.environment
         return Supervisor(
@@ -122,7 +142,7 @@ class LocalStack:
         return await self._start_services_once()
 
     async def _start_services_once(self) -> None:
-        specs = [_with_instance(spec) for spec in service_specs(self.environment, self._replicas)]
+        specs = self._specs(self._replicas)
         self.url = next(_url(spec) for spec in specs if "PORT" in spec.env)
         write_file(
             self.folder,
@@ -153,6 +173,10 @@ def _with_instance(spec: ServiceSpec) -> ServiceSpec:
     """A name that stays the same when the process is started again."""
     instance = spec.name if spec.name[-1].isdigit() else f"{spec.name}{FIRST}"
     return dataclasses.replace(spec, name=instance, env={**spec.env, "INSTANCE": instance})
+
+
+def _is_of(name: str, service: str) -> bool:
+    return name.rpartition("-")[0] == service
 
 
 def _url(spec: ServiceSpec) -> str:
