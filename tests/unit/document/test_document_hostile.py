@@ -57,7 +57,7 @@ def test_a_pattern_that_explodes_is_refused() -> None:
     assert "large repetitions" in (found.advice or "")
 
 
-def test_arguments_are_not_followed_through_a_schema_that_multiplies() -> None:
+def test_a_schema_that_multiplies_is_refused() -> None:
     three = {"allOf": [{"$ref": "#"}] * 3}
     value: dict[str, Any] = {}
     for _ in range(50):
@@ -66,9 +66,13 @@ def test_arguments_are_not_followed_through_a_schema_that_multiplies() -> None:
         "input": {"schema": {"document": {"properties": {"a": three}}}},
         "set": {"x": 1},
     }
-    assert (
-        answer(use={"functions": {"f": function}}, do=[{"t": {"call": "f", "with": value}}]) == []
+    (found,) = answer(use={"functions": {"f": function}}, do=[{"t": {"call": "f", "with": value}}])
+    assert (found.code, found.pointer) == (
+        Code.SCHEMA,
+        "/use/functions/f/input/schema/document",
     )
+    assert "doubles with every level" in found.message
+    assert "alternatives" in (found.advice or "")
 
 
 def test_nested_loops_keep_their_variables_apart() -> None:

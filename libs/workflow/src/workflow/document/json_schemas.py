@@ -5,6 +5,7 @@ from typing import Any, NoReturn
 
 import jsonschema_rs
 
+from workflow.document.schema_cost import Unbounded, refuse_unbounded
 from workflow.document.source import join
 
 Validator = Any
@@ -32,6 +33,10 @@ def compile_schema(schema: Any) -> Validator:
     """Raises `InvalidSchema`. References must stay inside the schema: nothing is fetched."""
     if not isinstance(schema, dict | bool):
         raise InvalidSchema("a JSON Schema is an object, or true or false")
+    try:
+        refuse_unbounded(schema)
+    except Unbounded as error:
+        raise InvalidSchema(str(error)) from error
     try:
         return jsonschema_rs.validator_for(
             schema,

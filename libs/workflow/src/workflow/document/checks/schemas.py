@@ -48,6 +48,11 @@ def _advice(error: InvalidSchema) -> str | None:
             "Patterns have neither look-around, nor back-references, nor large repetitions, so that"
             " they stay fast."
         )
+    if "doubles with every level" in error.message:
+        return (
+            "Refer to the repeated part once, beside the alternatives, or describe inner levels less"
+            " closely: checking takes too long otherwise."
+        )
     if "outside the document" in error.message:
         return "Copy what is referred to into `$defs`."
     return None
