@@ -379,6 +379,38 @@ async def test_operations_shows_the_invariants_or_the_scope_that_is_missing(
     await context.close()
 
 
+async def test_a_message_that_was_set_aside_is_shown_and_sent_again(
+    page: Page, stack: LocalStack, api: Client
+) -> None:
+    about = await ended(api, "page-fault")
+    facts = {"organization_id": str(stack.organization_id), "execution_id": about}
+    unreadable = json.dumps({"type": "execution.start.v<b>9</b>", **facts})
+    await page.goto(address(stack, "operations"))
+    letters = page.locator("section", has=page.get_by_role("heading", name="Dead letters"))
+    await expect(letters.get_by_text("There are none")).to_be_visible()
+
+    async with Redis.from_url(stack.environment.redis_url) as redis:
+        await redis.xadd(names.commands(0), {names.FIELD: unreadable})
+    await until_set_aside(api)
+    await page.reload()
+
+    letter = letters.locator("tbody tr")
+    await expect(letter).to_have_count(1)
+    await expect(letter).to_contain_text("unreadable")
+    await expect(letter.locator("b")).to_have_count(0)
+    await expect(letter.locator(f'a[href="#/executions/{about}"]')).to_be_visible()
+    await letter.get_by_role("button", name="Send again").click()
+    await expect(letters.get_by_text("sent again")).to_be_visible()
+    await expect(page.get_by_role("alert")).to_have_count(0)
+
+
+async def until_set_aside(api: Client) -> None:
+    """Return when some message has been set aside."""
+    async with asyncio.timeout(PATIENCE_MS / 1000):
+        while not [letter async for letter in api.dead_letters()]:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+
 async def test_what_does_not_exist_is_said_so(page: Page, stack: LocalStack) -> None:
     await page.goto(address(stack, "executions/01890000-0000-7000-8000-000000000000"))
     await expect(page.get_by_role("alert")).to_contain_text("There is no execution of this id")

@@ -129,3 +129,9 @@ def test_unusable_idempotency_keys_are_refused(key: str) -> None:
 def test_a_missing_idempotency_key_is_made() -> None:
     assert idempotency_key(None) != idempotency_key(None)
     assert idempotency_key('"quoted"') == "quoted"
+
+
+def test_a_body_of_another_shape_is_told_without_our_names_for_things() -> None:
+    with pytest.raises(Unprocessable) as refused:
+        validated(Sample, [])
+    assert [each.detail for each in refused.value.errors] == ["should be an object"]

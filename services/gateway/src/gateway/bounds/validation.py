@@ -77,6 +77,8 @@ def _sentence(kind: str, message: str) -> str:
             return "is not known here; check the spelling"
         case "missing":
             return "is required"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return "should be an object"
         case "value_error":
             return message.removeprefix("Value error, ")
         case _:
