@@ -1,6 +1,6 @@
 """Where the tools are that check what Compose starts: skipped with a clear word where one is missing.
 
-`KWE_NGINX` names an nginx that is not in the PATH, `KWE_COMPOSE` a Compose, `KWE_ENGINE_HOST` an engine to build with.
+`KWE_NGINX` names an nginx that is not in the PATH, `KWE_COMPOSE` a Compose.
 """
 
 import os
@@ -27,9 +27,8 @@ class Program:
             [*self.command, *arguments],
             capture_output=True,
             text=True,
-            timeout=60,
             check=False,
-            **options,
+            **{"timeout": 60, **options},
         )
 
 
