@@ -10,7 +10,7 @@ import asyncpg
 from aiohttp import web
 from pydantic import SecretStr
 
-from common.diagnosis import require_database
+from common.diagnosis import require_database, require_redis
 from common.errors import ConfigurationError
 from common.health import open_port, serve_health
 from common.ids import uuid7
@@ -63,8 +63,10 @@ async def gateway_service(settings: GatewaySettings) -> AsyncGenerator[web.AppRu
     async with AsyncExitStack() as stack:
         database = await _database(settings, stack)
         redis = settings.redis_dsn
-        calls = Calls(Link(redis, timeout_s=REDIS_TIMEOUT_SECONDS, name="kwe-gateway"))
+        link = Link(redis, timeout_s=REDIS_TIMEOUT_SECONDS, name="kwe-gateway")
+        calls = Calls(link)
         stack.push_async_callback(calls.close)
+        await require_redis(link, may_be_away=True)
         upstream = Upstream(calls)
         await upstream.look()
         await require_same_partitions(database, settings.partitions)
