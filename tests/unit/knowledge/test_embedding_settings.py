@@ -92,3 +92,34 @@ async def test_dimensions_are_asked_for_only_where_the_model_knows_the_word(
         await embedder.close()
     assert vectors.shape == (1, 1536)
     assert bodies[0].get("dimensions") == asked
+
+
+async def test_a_model_of_one_length_on_another_server_is_asked_without_the_word() -> None:
+    bodies: list[Any] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        bodies.append(await request.json())
+        if "dimensions" in bodies[-1]:
+            message = (
+                "Model does not support matryoshka representation, changing output dimensions."
+            )
+            return web.json_response({"error": {"message": message}}, status=400)
+        data = [{"object": "embedding", "index": 0, "embedding": [1.0] * 768}]
+        usage = {"prompt_tokens": 1, "total_tokens": 1}
+        return web.json_response({"object": "list", "model": "own", "data": data, "usage": usage})
+
+    app = web.Application()
+    app.router.add_post("/v1/embeddings", answer)
+    async with TestServer(app) as server:
+        environ = {
+            **OPENAI,
+            "OPENAI_BASE_URL": str(server.make_url("/v1")),
+            "EMBEDDING_MODEL": "own",
+            "EMBEDDING_DIMENSIONS": "768",
+        }
+        embedder = make_embedder(read(KnowledgeSettings, environ))
+        for _ in range(2):
+            vectors, _ = await embedder.embed(["text"])
+            assert vectors.shape == (1, 768)
+        await embedder.close()
+    assert ["dimensions" in body for body in bodies] == [True, False, False]

@@ -10,6 +10,7 @@ from common.metrics import EMBEDDING_REQUESTS, EMBEDDING_SECONDS, EMBEDDING_TOKE
 from knowledge.ports import Vectors
 
 if TYPE_CHECKING:
+    from openai import APIStatusError
     from openai.types import CreateEmbeddingResponse
 
 MODEL_DEFAULT = "text-embedding-3-small"
@@ -41,6 +42,7 @@ class OpenAIEmbedder:
 
         self.model = model or MODEL_DEFAULT
         self.dimensions = dimensions or DIMENSIONS_OF.get(self.model, 1536)
+        self._asks_dimensions = self.model not in FIXED_DIMENSIONS
         self._client: AsyncOpenAI = AsyncOpenAI(
             # Retrying is the pipeline's: it is durable, and shows why it waits.
             api_key=api_key,
@@ -80,11 +82,17 @@ class OpenAIEmbedder:
         import openai
 
         try:
-            if self.model in FIXED_DIMENSIONS:
-                return await self._client.embeddings.create(model=self.model, input=texts)
-            return await self._client.embeddings.create(
-                model=self.model, input=texts, dimensions=self.dimensions
-            )
+            if self._asks_dimensions:
+                try:
+                    return await self._client.embeddings.create(
+                        model=self.model, input=texts, dimensions=self.dimensions
+                    )
+                except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+                    if not _is_about_dimensions(error):
+                        raise
+                    # A model of one length, on a server of others. That length is checked with every answer.
+                    self._asks_dimensions = False
+            return await self._client.embeddings.create(model=self.model, input=texts)
         except openai.APIConnectionError as error:
             raise Unavailable("The embedding provider cannot be reached.") from error
         except openai.APIStatusError as error:
@@ -104,6 +112,12 @@ class OpenAIEmbedder:
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         unit: Vectors = (vectors / np.where(norms == 0, 1, norms)).astype(np.float32)
         return unit
+
+
+def _is_about_dimensions(error: "APIStatusError") -> bool:
+    """Whether the word itself is refused. What else is wrong with a request is not mended by leaving it out."""
+    words = str(error.message).lower()
+    return error.param == "dimensions" or "dimension" in words or "matryoshka" in words
 
 
 def _content(response: "CreateEmbeddingResponse") -> tuple[Vectors, int]:
