@@ -113,6 +113,7 @@ async def test_an_execution_is_counted_from_request_to_answer(
     assert executor["kwe_tasks_total", "completed,llm"] >= 1
     knowledge = await scrape(stack, "knowledge")
     assert knowledge["kwe_documents_total", "ready"] >= 1
+    assert knowledge["kwe_documents_waiting_seconds", ""] < PATIENCE_S
     assert knowledge["kwe_search_seconds_count", "hybrid"] >= 1
 
 

@@ -1,9 +1,12 @@
 """docs/metrics.md has every metric, says of each what the code says, and every metric is measured somewhere."""
 
 import re
+import shutil
+import subprocess
 
 import pytest
 from known_metrics import DOCUMENT, ROOT, Known, ours, unknown, unknown_labels
+from prometheus_client import generate_latest
 
 SERVICES = ("gateway", "orchestrator", "executor", "knowledge")
 SOURCES = {
@@ -50,3 +53,13 @@ def test_every_expression_of_the_document_reads_metrics_that_exist() -> None:
     for expression in expressions:
         assert not unknown(expression), expression
         assert not unknown_labels(expression), expression
+
+
+def test_prometheus_has_nothing_to_say_against_the_metrics() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed (Debian and Ubuntu: apt install prometheus)")
+    checked = subprocess.run(
+        [promtool, "check", "metrics"], input=generate_latest(), capture_output=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr

@@ -199,6 +199,13 @@ DOCUMENTS = Counter(
     "Documents whose ingestion ended.",
     ["status"],  # ready, failed
 )
+DOCUMENTS_UNFINISHED = Gauge(
+    "kwe_documents_unfinished", "Documents that are not searchable yet, and have not failed."
+)
+DOCUMENTS_WAITING_SECONDS = Gauge(
+    "kwe_documents_waiting_seconds",
+    "The longest time for which an unfinished document has not been worked on.",
+)
 CHUNKS_EMBEDDED = Counter("kwe_chunks_embedded_total", "Chunks embedded.", ["provider"])
 SEARCH_SECONDS = Histogram(
     "kwe_search_seconds",

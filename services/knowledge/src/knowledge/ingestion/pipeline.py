@@ -15,6 +15,7 @@ from common.lifecycle import background
 from common.logs import get_logger
 from common.metrics import DOCUMENTS
 from common.postgres import is_retryable
+from knowledge.ingestion.backlog import show_backlog
 from knowledge.ingestion.stages import Stages
 from knowledge.storage import collections, index, work
 from knowledge.storage.queries import Connection, Pool
@@ -56,7 +57,10 @@ class Pipeline:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        async with background(self._run_forever(), name="ingestion"):
+        async with (
+            background(show_backlog(self._pool), name="backlog"),
+            background(self._run_forever(), name="ingestion"),
+        ):
             yield
 
     async def _run_forever(self) -> None:

@@ -60,6 +60,13 @@ class Batch:
         return Batch(target=self.target, claim=self.claim, lease=self.lease, documents=kept)
 
 
+async def backlog(connection: Connection) -> tuple[int, float]:
+    """Unfinished documents, and the seconds since the one that waits longest was touched."""
+    row = await connection.fetchrow(QUERIES["backlog"])
+    assert row is not None
+    return row["unfinished"], max(row["waiting_s"], 0.0)
+
+
 async def collections_with_work(connection: Connection) -> list[UUID]:
     rows = await connection.fetch(QUERIES["collections_with_work"])
     return [row["collection_id"] for row in rows]

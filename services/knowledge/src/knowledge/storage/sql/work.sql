@@ -1,5 +1,10 @@
 -- The work of ingestion: who may do it, how far it is, how it ended.
 
+-- name: backlog
+-- From the partial index alone.
+SELECT count(*) AS unfinished, coalesce(extract(epoch FROM now() - min(updated_at)), 0)::float8 AS waiting_s
+FROM knowledge.documents WHERE status NOT IN ('ready', 'failed');
+
 -- name: collections_with_work
 -- A few collections that have something due, at random, so that one tenant's import does not stand before
 -- everybody's. The recursion hops over the partial index from collection to collection.
