@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from common.errors import ConfigurationError
-from common.settings import GatewaySettings, OrchestratorSettings, read
+from common.settings import DatabaseSettings, GatewaySettings, OrchestratorSettings, read
+from kwe.local.settings import local_environment
 
 KEPT = {
     "JWT_SECRET": "j" * 40,
@@ -226,3 +227,8 @@ def test_the_clients_are_imported_only_when_they_are_asked_for() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert ended.stdout.strip() == "set()"
+
+
+def test_commands_find_the_database_there_too(vault: dict[str, str], tmp_path: Path) -> None:
+    environ = local_environment(vault, start=tmp_path)
+    assert read(DatabaseSettings, environ).database_dsn == "postgresql://kwe:a%2Fb%2Bc%3D@db/kwe"

@@ -32,6 +32,10 @@ SHARED: Final = (
 )
 
 
+NAMES_A_DATABASE: Final = ("DATABASE_URL", "DATABASE_URL_FILE", "SECRETS_SOURCE")
+"""Any of them, and the database is not that of a folder."""
+
+
 def keep_environment(folder: Path, variables: Mapping[str, str]) -> None:
     """Write what other processes need."""
     descriptor = os.open(folder / FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -41,7 +45,7 @@ def keep_environment(folder: Path, variables: Mapping[str, str]) -> None:
 
 def local_environment(environ: Mapping[str, str], start: Path | None = None) -> dict[str, str]:
     """`environ`, completed by the nearest running `kwe up`. Raises `NotConfigured` without a database."""
-    if environ.get("DATABASE_URL") or environ.get("DATABASE_URL_FILE"):
+    if any(environ.get(name) for name in NAMES_A_DATABASE):
         return dict(environ)
     file = _find((start or Path.cwd()).resolve())
     if file is None:
