@@ -79,3 +79,38 @@ async def test_a_program_as_new_as_the_server_fits(tmp_path: Path) -> None:
 async def test_a_folder_without_programs_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no pg_dump for PostgreSQL 17 in"):
         await programs.fitting(17, given=tmp_path)
+
+
+async def test_a_script_that_breaks_off_is_not_committed(tmp_path: Path) -> None:
+    """`psql` commits at the end of its input, so it must not see one."""
+    folder, seen = tmp_path / "tools", tmp_path / "seen"
+    folder.mkdir()
+    (folder / "psql").write_text(
+        f"#!/bin/sh\nwhile read line; do :; done\necho committed > {seen}\n"
+    )
+    (folder / "psql").chmod(0o755)
+    tools = programs.Programs(folder, 18)
+
+    await programs.pipe_into_psql(tools, ["/bin/sh", "-c", "echo 'SELECT 1;'"], settings())
+    assert seen.read_text() == "committed\n"
+    seen.unlink()
+    with pytest.raises(ConfigurationError, match="psql failed"):
+        await programs.pipe_into_psql(tools, ["/bin/sh", "-c", "echo x; exit 1"], settings())
+    assert not seen.exists()
+
+
+async def test_what_servers_before_17_do_not_know_is_left_out_of_the_script_only(
+    tmp_path: Path,
+) -> None:
+    folder, seen = tmp_path / "tools", tmp_path / "seen"
+    folder.mkdir()
+    (folder / "psql").write_text(f"#!/bin/sh\ncat > {seen}\n")
+    (folder / "psql").chmod(0o755)
+    line = "SET transaction_timeout = 0;\n"
+    script = f"SET a = 0;\n{line}{'-' * programs.HEAD_BYTES}\n{line}"
+    (tmp_path / "script").write_text(script)
+
+    tools = programs.Programs(folder, 18)
+    await programs.pipe_into_psql(tools, ["/bin/cat", str(tmp_path / "script")], settings())
+
+    assert seen.read_text() == script.replace(line, "", 1)

@@ -24,6 +24,9 @@ DEBIAN: Final = Path("/usr/lib/postgresql")
 _VERSION: Final = re.compile(r"\(PostgreSQL\)[^\d]*(\d+)")
 _ERROR_LINES_MAX: Final = 3
 
+UNKNOWN_BEFORE_17: Final = b"SET transaction_timeout = 0;\n"
+HEAD_BYTES: Final = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class Programs:
@@ -39,6 +42,10 @@ class Programs:
     @property
     def restore(self) -> str:
         return str(self.folder / "pg_restore")
+
+    @property
+    def psql(self) -> str:
+        return str(self.folder / "psql")
 
 
 async def fitting(server_major: int, *, given: Path | None = None) -> Programs:
@@ -86,11 +93,14 @@ async def _examined(folder: Path) -> Programs | None:
     return None if match is None else Programs(folder, int(match[1]))
 
 
+def _environment(settings: DatabaseSettings | None) -> dict[str, str]:
+    environment = {"PATH": os.defpath, "LC_ALL": "C", "HOME": os.environ.get("HOME", "/")}
+    return environment if settings is None else {**environment, **connection_variables(settings)}
+
+
 async def run(arguments: Sequence[str], settings: DatabaseSettings | None = None) -> bytes:
     """Run a program, connected by `settings`; its output. What it complains of becomes the error's sentence."""
-    environment = {"PATH": os.defpath, "LC_ALL": "C", "HOME": os.environ.get("HOME", "/")}
-    if settings is not None:
-        environment |= connection_variables(settings)
+    environment = _environment(settings)
     process = await asyncio.create_subprocess_exec(
         *arguments,
         env=environment,
@@ -109,6 +119,63 @@ async def run(arguments: Sequence[str], settings: DatabaseSettings | None = None
             _sentence(Path(arguments[0]).name, complaints.decode(errors="replace"))
         )
     return output
+
+
+async def pipe_into_psql(
+    tools: Programs, script: Sequence[str], settings: DatabaseSettings
+) -> None:
+    """Run the script that `script` prints, in one transaction, without what servers before PostgreSQL 17 do not know."""
+    source = await asyncio.create_subprocess_exec(
+        *script,
+        env=_environment(None),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    sink = await asyncio.create_subprocess_exec(
+        *(tools.psql, "--no-psqlrc", "--quiet", "--single-transaction"),
+        *("--set=ON_ERROR_STOP=1", "--file=-", f"--dbname={address(settings)}"),
+        env=_environment(settings),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert source.stdout is not None
+    assert sink.stdin is not None
+    assert sink.stderr is not None
+    complaints = asyncio.create_task(sink.stderr.read())
+    try:
+        await _pour(source.stdout, sink.stdin)
+        if await source.wait() == 0:
+            sink.stdin.close()
+        else:
+            # The end of the script would commit what there is of it.
+            sink.kill()
+        await sink.wait()
+    except BaseException:
+        for process in (source, sink):
+            if process.returncode is None:
+                process.kill()
+        raise
+    said = (await complaints).decode(errors="replace")
+    if source.returncode != 0 or sink.returncode != 0:
+        raise ConfigurationError(_sentence("psql", said))
+
+
+async def _pour(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    """Copy all; leave out the setting that came with PostgreSQL 17, which stands before the first statement."""
+    head = await source.read(HEAD_BYTES)
+    while len(head) < HEAD_BYTES and (more := await source.read(HEAD_BYTES)):
+        head += more
+    data = head.replace(UNKNOWN_BEFORE_17, b"", 1)
+    try:
+        while data:
+            sink.write(data)
+            await sink.drain()
+            data = await source.read(2**16)
+    except ConnectionError:
+        # It stopped at an error, which it tells itself.
+        while await source.read(2**16):
+            pass
 
 
 def _sentence(program: str, complaints: str) -> str:

@@ -15,6 +15,8 @@ from kwe.backup import database, programs
 from kwe.backup.places import CHECKSUM, Place, checksum_of, complete
 
 _TABLES_SHOWN: Final = 3
+_SETS_TIMEOUT: Final = 17
+"""From this version on, programs begin a script with a setting that older servers refuse."""
 _POLICY: Final = re.compile(
     r"^CREATE POLICY \S+ ON \S+ (?:AS \S+ )?(?:FOR \S+ )?TO (?P<roles>[^(]+?) (?:USING|WITH)",
     re.MULTILINE,
@@ -45,14 +47,15 @@ async def restore(
         file = Path(folder) / "archive.dump"
         await _fetch_verified(place, name, file)
         async with database.opened(settings) as connection:
-            tools = await programs.fitting(database.major_of(connection), given=given)
+            server_major = database.major_of(connection)
+            tools = await programs.fitting(server_major, given=given)
             roles = await _roles(tools, file)
             await database.require_nobody(connection)
             await _require_empty(connection, replace=replace)
             stand_ins = await _make_roles(connection, roles)
             if replace:
                 await database.clear(connection)
-            await _load(tools, settings, file)
+            await _load(tools, server_major, settings, file)
             await database.take_over(connection, stand_ins)
             generation = await database.declare_restored(connection)
             pending = await _pending(connection)
@@ -113,20 +116,16 @@ async def _make_roles(connection: Any, roles: set[str]) -> list[str]:
     return [role for role in missing if role != database.GATEWAY_ROLE]
 
 
-async def _load(tools: programs.Programs, settings: DatabaseSettings, file: Path) -> None:
-    await programs.run(
-        [
-            tools.restore,
-            "--no-owner",
-            # Comments on extensions may be set by their owner only, who may be another one here.
-            "--no-comments",
-            "--single-transaction",
-            "--exit-on-error",
-            f"--dbname={programs.address(settings)}",
-            str(file),
-        ],
-        settings,
-    )
+async def _load(
+    tools: programs.Programs, server_major: int, settings: DatabaseSettings, file: Path
+) -> None:
+    # Comments on extensions may be set by their owner only, who may be another one here.
+    how = [tools.restore, "--no-owner", "--no-comments", "--exit-on-error"]
+    if server_major < _SETS_TIMEOUT <= tools.major:
+        await programs.pipe_into_psql(tools, [*how, "--file=-", str(file)], settings)
+        return
+    place = f"--dbname={programs.address(settings)}"
+    await programs.run([*how, "--single-transaction", place, str(file)], settings)
 
 
 async def _pending(connection: Any) -> Sequence[str]:
