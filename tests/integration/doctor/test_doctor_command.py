@@ -191,6 +191,8 @@ def test_where_nothing_is_known_the_credentials_are_asked_for(doctor: Doctor) ->
     found = doctor.examine()
     assert doctor.code == 4
     assert list(found) == ["credentials"]
+    doctor.read()
+    assert doctor.code == 4, "the same for people as for programs"
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from kwe.cli.connecting import connected
-from kwe.cli.failures import FAILED, CommandFailed, complete, exit_code_of
-from kwe.cli.output import console, output_option, print_json
+from kwe.cli.failures import FAILED, complete, exit_code_of
+from kwe.cli.output import console, messages, output_option, print_json
 from kwe.errors import KweError, NotConfigured
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ def doctor(env_file: Path | None, output: str) -> int:
         return worst
     _print(found)
     if worst:
-        raise CommandFailed("not everything is well")
-    return 0
+        messages().print("not everything is well", style="red")
+    return worst
 
 
 def _print(found: list[Seen]) -> None:
