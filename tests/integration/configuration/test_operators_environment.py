@@ -20,9 +20,11 @@ from openai_server import OpenAIServer
 from redis.asyncio import Redis
 from tls_proxy import Authority, TlsProxy, tls_proxy
 
+from common.diagnosis import Level
 from embedded import EmbeddedValkey
 from kwe import Client
 from kwe.local.env_files import read_env_file
+from kwe.local.examination import examine
 from kwe.local.stack import LocalStack
 
 PASSWORD = "p/a+s=s@w#r:d%"
@@ -237,3 +239,18 @@ async def test_traces_reach_the_apm_server(installation: Installation) -> None:
     async with asyncio.timeout(30):
         while not installation.openai.traces:  # noqa: ASYNC110  # another process's exporter decides when
             await asyncio.sleep(0.1)
+
+
+async def test_the_doctor_finds_everything_well_behind_the_same_settings(
+    installation: Installation,
+) -> None:
+    found = [finding async for finding in examine(installation.variables)]
+    not_well = [
+        finding.sentence
+        for finding in found
+        if finding.level is not Level.OK and finding.check != "memory limit"  # this machine's
+    ]
+    assert not_well == []
+    assert {"settings", "migrations", "redis persistence", "streams"} <= {
+        one.check for one in found
+    }

@@ -150,7 +150,7 @@ def _judge_persistence(facts: RedisFacts) -> Finding:
     return warning(check, f"{facts.product} keeps nothing on disk", remedy)
 
 
-async def judge_streams(link: Link, partitions: int, queues: Sequence[str]) -> Iterator[Finding]:
+async def judge_streams(link: Link, partitions: int, queues: Sequence[str]) -> list[Finding]:
     """Whether every stream has its group, somebody reads it, and nothing has waited long in it."""
     wanted = {
         **{names.commands(number): names.ORCHESTRATOR_GROUP for number in range(partitions)},
@@ -159,7 +159,7 @@ async def judge_streams(link: Link, partitions: int, queues: Sequence[str]) -> I
     }
     replies = await link.pipeline([(b"XINFO", b"GROUPS", stream) for stream in wanted])
     pairs = zip(wanted.items(), replies, strict=True)
-    return iter(_judge_groups([(stream, group, reply) for (stream, group), reply in pairs]))
+    return _judge_groups([(stream, group, reply) for (stream, group), reply in pairs])
 
 
 def _judge_groups(seen: Sequence[tuple[str, str, Any]]) -> list[Finding]:
