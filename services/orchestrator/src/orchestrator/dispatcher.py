@@ -185,6 +185,7 @@ class Dispatcher:
                 outcome = await self._advance.process(batch)
             except StoreAway as error:
                 log.warning("database_away", error=str(error))
+                metrics.DATABASE_RETRIES.inc()
                 await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311
                 pause_s = min(pause_s * 2, 2.0)
                 continue
