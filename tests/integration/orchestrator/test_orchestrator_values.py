@@ -125,3 +125,26 @@ async def test_many_turns_in_one_execution_are_bounded_and_go_on(engine: Any, ca
     assert turns > 1
     assert len({event["at"] for event in await engine.history(id)}) >= 1
     await asyncio.wait_for(engine.nothing_left(), 20)
+
+
+async def test_an_execution_whose_stored_value_is_gone_faults_instead_of_going_on_without_it(
+    build_engine: Any, call: Call
+) -> None:
+    engine = build_engine
+    do = [
+        {"a": call("wait", gate="gone")},
+        {"b": {"set": {"text": "${ $workflow.input.text }"}}},
+    ]
+    async with engine.executor():
+        async with engine.orchestrator():
+            workflow = await engine.register("gone", do)
+            id = uuid7()
+            given = orjson.dumps({"text": "x" * 10_000})
+            reference = await engine.store_input(id, given)
+            await engine.start(workflow, None, execution_id=id, input_ref=reference)
+            await engine.waits_for(id, "task")
+        await engine.pool.execute("DELETE FROM workflow.payloads WHERE owner_id = $1", id)
+        async with engine.orchestrator():
+            engine.functions.gate("gone").set()
+            error = await engine.outcome(id, status="faulted")
+    assert error["type"].endswith("/runtime")

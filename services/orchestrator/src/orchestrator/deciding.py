@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -15,7 +16,7 @@ from common.contracts.executions import (
     SuspendExecution,
 )
 from orchestrator.deliveries import Group, to_core
-from orchestrator.ports import Clock, Evaluator, Store
+from orchestrator.ports import Clock, Evaluator, Store, ValueMissing
 from workflow.core import messages as core
 from workflow.core.turn import Done, Limits, NeedEvaluation, NeedValues, Turn
 from workflow.core.values import Reference, Value
@@ -40,6 +41,21 @@ class Running:
     def resume(self) -> None:
         self.step = self.turn.resume()
         self.go()
+
+    def wanted(self) -> list[tuple[UUID, str]]:
+        """Stored values that the turn needs to go on."""
+        if not isinstance(self.step, NeedValues):
+            return []
+        return [(self.group.execution_id, reference) for reference in self.step.references]
+
+    def supply(self, bodies: Mapping[str, bytes]) -> None:
+        """Raises `ValueMissing`."""
+        found = {name: _body(bodies, name) for _, name in self.wanted()}
+        self.turn.supply_values(found)
+
+    def supply_and_resume(self, bodies: Mapping[str, bytes]) -> None:
+        self.supply(bodies)
+        self.resume()
 
 
 @dataclass(slots=True)
@@ -77,16 +93,28 @@ class Deciding:
                 running.append(started)
         while needy := [each for each in running if isinstance(each.step, NeedValues)]:
             running = [each for each in running if not isinstance(each.step, NeedValues)]
-            await self._load_values(needy)
-            running += [each for each in needy if self._step(each.resume, each.group, decision)]
+            bodies = await self._load([want for each in needy for want in each.wanted()])
+            running += [
+                each
+                for each in needy
+                if self._step(partial(each.supply_and_resume, bodies), each.group, decision)
+            ]
+        await self._close(running, decision)
+        return decision
+
+    async def _close(self, running: Sequence[Running], decision: Decision) -> None:
+        """End the turns that need nothing more."""
+        done = []
         for each in running:
             if isinstance(each.step, NeedEvaluation):
                 decision.undecided.append(Undecided(each))
             else:
                 each.group.result = each.turn.finish()
-                await self._load_output(each.group)
-                decision.decided.append(each.group)
-        return decision
+                done.append(each.group)
+        bodies = await self._load([want for group in done for want in _unread(group)])
+        for group in done:
+            if self._step(partial(_fill, group, bodies), group, decision):
+                decision.decided.append(group)
 
     async def finish(self, undecided: Undecided) -> None:
         """See one turn through, whatever it needs."""
@@ -95,10 +123,10 @@ class Deciding:
             if isinstance(running.step, NeedEvaluation):
                 running.turn.supply_evaluation(await self._evaluator.evaluate(running.step))
             else:
-                await self._load_values([running])
+                running.supply(await self._load(running.wanted()))
             running.resume()
         running.group.result = running.turn.finish()
-        await self._load_output(running.group)
+        _fill(running.group, await self._load(_unread(running.group)))
 
     async def _begin(self, group: Group) -> Running:
         live = group.live
@@ -134,47 +162,49 @@ class Deciding:
         return []
 
     @staticmethod
-    def _step(action: object, group: Group, decision: Decision) -> bool:
-        assert callable(action)
+    def _step(action: Callable[[], None], group: Group, decision: Decision) -> bool:
         try:
             action()
         except Exception:
-            # A bug of ours or a state nobody foresaw: this execution must not take its neighbours down.
+            # A bug of ours, a lost value, a state nobody foresaw: this execution must not take its neighbours down.
             log.exception("turn_failed", execution_id=str(group.execution_id))
             decision.poisoned.append(group)
             return False
         return True
 
-    async def _load_values(self, needy: Sequence[Running]) -> None:
-        wanted: list[tuple[UUID, str]] = []
-        for each in needy:
-            assert isinstance(each.step, NeedValues)
-            wanted.extend(
-                (each.group.execution_id, reference) for reference in each.step.references
-            )
-        bodies = await self._store.load_values(wanted)
-        for each in needy:
-            assert isinstance(each.step, NeedValues)
-            each.turn.supply_values(
-                {each_id: bodies.get(each_id, b"null") for each_id in each.step.references}
-            )
+    async def _load(self, wanted: Sequence[tuple[UUID, str]]) -> Mapping[str, bytes]:
+        return await self._store.load_values(wanted) if wanted else {}
 
-    async def _load_output(self, group: Group) -> None:
-        """Outputs and child inputs are stored whole, so bodies that the turn never looked at are read now."""
-        assert group.result is not None
-        effects = group.result.effects
-        values = [effects.output] if effects.output is not None else []
-        values += [wait.child.input for wait in effects.opened if wait.child is not None]
-        unread = [value for value in values if not value.is_loaded]
-        if not unread:
-            return
-        references = [
-            (group.execution_id, value.reference.id) for value in unread if value.reference
-        ]
-        bodies = await self._store.load_values(references)
-        for value in unread:
+
+def _stored_whole(group: Group) -> list[Value]:
+    """Outputs and child inputs: bodies that the turn itself may never have looked at."""
+    assert group.result is not None
+    effects = group.result.effects
+    values = [effects.output] if effects.output is not None else []
+    return values + [wait.child.input for wait in effects.opened if wait.child is not None]
+
+
+def _unread(group: Group) -> list[tuple[UUID, str]]:
+    return [
+        (group.execution_id, value.reference.id)
+        for value in _stored_whole(group)
+        if not value.is_loaded and value.reference is not None
+    ]
+
+
+def _fill(group: Group, bodies: Mapping[str, bytes]) -> None:
+    """Read what is stored whole. Raises `ValueMissing`."""
+    for value in _stored_whole(group):
+        if not value.is_loaded:
             assert value.reference is not None
-            value.load(bodies.get(value.reference.id, b"null"))
+            value.load(_body(bodies, value.reference.id))
+
+
+def _body(bodies: Mapping[str, bytes], name: str) -> bytes:
+    try:
+        return bodies[name]
+    except KeyError:
+        raise ValueMissing(f"the stored value {name} is gone") from None
 
 
 def _input(group: Group) -> Value:

@@ -22,7 +22,7 @@ from common.contracts.replies import Reply
 from common.contracts.tasks import TaskFailed, TaskSucceeded
 from common.streams.consumer import Entry
 from orchestrator.definitions import Definition
-from orchestrator.ports import Closed, Facts
+from orchestrator.ports import Closed, Facts, ValueMissing
 from workflow.core import messages as core
 from workflow.core.state import State
 from workflow.core.turn import TurnResult
@@ -111,12 +111,15 @@ class Group:
     """For a start: the workflow's raw input as JSON."""
 
     def read_input(self, bodies: dict[str, bytes]) -> None:
-        """Set `input_raw` from the start itself, or from the body it refers to."""
+        """Set `input_raw` from the start itself, or from the body it refers to. Raises `ValueMissing`."""
         start = self.start
         if start is None:
             return
         if start.input_ref is not None:
-            self.input_raw = bodies.get(str(start.input_ref.id), b"null")
+            name = str(start.input_ref.id)
+            if name not in bodies:
+                raise ValueMissing(f"the stored input {name} is gone")
+            self.input_raw = bodies[name]
         else:
             self.input_raw = orjson.dumps({} if start.input is None else start.input)
 

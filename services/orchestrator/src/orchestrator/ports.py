@@ -160,6 +160,11 @@ class DataRefused(Exception):
     """PostgreSQL refused a value (class 22 or 23): trying again cannot help, some execution in the batch is at fault."""
 
 
+class ValueMissing(Exception):
+    """A stored value that an execution refers to is gone, which a restore of an old backup can do. Taking it for nothing
+    would make the execution go on with wrong data."""
+
+
 class StoreAway(Exception):
     """PostgreSQL cannot be reached, or whether the transaction was committed is not known."""
 
