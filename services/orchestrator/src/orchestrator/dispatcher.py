@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from uuid import UUID
@@ -21,6 +21,7 @@ from orchestrator import measures
 from orchestrator.advance import Advance, Outcome
 from orchestrator.deciding import Undecided
 from orchestrator.deliveries import Delivery, Group, group_by_execution
+from orchestrator.inbox import Inbox
 from orchestrator.ports import StoreAway
 from orchestrator.suspects import Suspects
 
@@ -59,7 +60,7 @@ class Dispatcher:
         self._now_ms = now_ms
         self._set_aside = set_aside
         self._on_freed = on_freed
-        self._pending: deque[Delivery] = deque()
+        self._inbox = Inbox()
         self._busy: set[UUID] = set()
         self._blocked: dict[UUID, list[Delivery]] = {}
         self._failures: Counter[UUID] = Counter()
@@ -71,8 +72,8 @@ class Dispatcher:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def feed(self, deliveries: Iterable[Delivery]) -> None:
-        self._pending.extend(deliveries)
-        if self._pending:
+        self._inbox.add(deliveries)
+        if self._inbox:
             self._wake.set()
         self._make_room()
 
@@ -88,7 +89,8 @@ class Dispatcher:
             yield
         finally:
             # What was read is stored, too: another replica would find it only after a while.
-            while self._pending or self._tasks:
+            self._inbox.close()
+            while self._inbox or self._tasks:
                 self._wake.set()
                 await asyncio.wait([*self._tasks, runner], timeout=0.1)
             runner.cancel()
@@ -98,7 +100,7 @@ class Dispatcher:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._pending and self._slots > 0:
+            while self._inbox and self._slots > 0:
                 batch = self._take()
                 if not batch:
                     break
@@ -109,15 +111,15 @@ class Dispatcher:
         """The next batch: deliveries of executions that are in no batch now."""
         batch: list[Delivery] = []
         taken: set[UUID] = set()
-        while self._pending and len(batch) < BATCH_MAX:
-            delivery = self._pending.popleft()
+        while self._inbox and len(batch) < BATCH_MAX:
+            delivery = self._inbox.take(len(batch))
             execution_id = delivery.message.execution_id
             if execution_id in self._busy:
                 self._blocked.setdefault(execution_id, []).append(delivery)
                 continue
             is_suspect = self._is_suspect(delivery)
             if is_suspect and batch:
-                self._pending.appendleft(delivery)
+                self._inbox.put_back([delivery])
                 break
             batch.append(delivery)
             taken.add(execution_id)
@@ -135,7 +137,7 @@ class Dispatcher:
 
     def _make_room(self) -> None:
         """Let readers go on, or hold them."""
-        if len(self._pending) < PENDING_MAX and self._undecided < UNDECIDED_MAX:
+        if self._inbox.unread < PENDING_MAX and self._undecided < UNDECIDED_MAX:
             self._room.set()
         else:
             self._room.clear()
@@ -261,5 +263,5 @@ class Dispatcher:
         for execution_id in ids:
             blocked = self._blocked.pop(execution_id, None)
             if blocked:
-                self._pending.extendleft(reversed(blocked))
+                self._inbox.put_back(blocked)
         self._wake.set()
