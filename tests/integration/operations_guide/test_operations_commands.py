@@ -9,7 +9,9 @@ from typing import Any
 
 import asyncpg
 import pytest
+from redis import Redis
 
+from common.streams.names import GENERATION_KEY, RESTORED
 from fenced_blocks import OPERATIONS, Block, blocks
 
 HERE = [block for block in blocks(OPERATIONS) if not block.needs]
@@ -64,11 +66,14 @@ async def test_a_rehearsal_brings_everything_back_and_leaves_the_real_redis_alon
 ) -> None:
     rehearsal = await asyncpg.connect(reader.variables["REHEARSAL_DATABASE_URL"])
     try:
-        found = await rehearsal.fetchval(
-            "SELECT count(*) FROM workflow.execution_state WHERE id = $1",
+        found, generation = await rehearsal.fetchrow(
+            "SELECT (SELECT count(*) FROM workflow.execution_state WHERE id = $1), redis_generation "
+            "FROM workflow.installation",
             reader.variables["ID"],
         )
     finally:
         await rehearsal.close()
     assert found == 1
-    assert reader.gets('kwe run guide/waiting --detach && kwe executions why "$ID"')
+    with Redis.from_url(reader.variables["REDIS_URL"], decode_responses=True) as redis:
+        assert generation.startswith(RESTORED)
+        assert redis.get(GENERATION_KEY) not in generation
