@@ -78,3 +78,16 @@ def test_the_readme_is_one_screen_that_begins_with_two_commands() -> None:
     ]
     assert text.index("## Two commands") == text.index("## ")
     assert len(text.splitlines()) <= 110
+
+
+def test_the_architecture_knows_every_package_and_every_module_it_names() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    packages = [
+        folder for parent in ("services", "libs") for folder in (ROOT / parent).glob("*/src")
+    ]
+    assert not [each for each in packages if f"`{each.parent.relative_to(ROOT)}`" not in text]
+    modules = [each for folder in packages for each in folder.iterdir()]
+    by_name = {each.name: each for each in modules}
+    for package, path in re.findall(r"`(common|kwe|gateway|orchestrator)\.([a-z_.]+)`", text):
+        module = by_name[package].joinpath(*path.split("."))
+        assert module.is_dir() or module.with_suffix(".py").exists(), f"{package}.{path}"

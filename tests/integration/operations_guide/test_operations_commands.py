@@ -66,13 +66,15 @@ async def test_a_rehearsal_brings_everything_back_and_leaves_the_real_redis_alon
 ) -> None:
     rehearsal = await asyncpg.connect(reader.variables["REHEARSAL_DATABASE_URL"])
     try:
-        found, generation = await rehearsal.fetchrow(
+        row = await rehearsal.fetchrow(
             "SELECT (SELECT count(*) FROM workflow.execution_state WHERE id = $1), redis_generation "
             "FROM workflow.installation",
             reader.variables["ID"],
         )
     finally:
         await rehearsal.close()
+    assert row is not None
+    found, generation = row
     assert found == 1
     with Redis.from_url(reader.variables["REDIS_URL"], decode_responses=True) as redis:
         assert generation.startswith(RESTORED)
