@@ -104,10 +104,13 @@ def test_commands_within_sentences_and_tables_are_also_among_those_tested() -> N
     tested = [words for each in commands_of(None, *NEEDS.values()) if (words := inner(each))]
     known = {called(words)[0] for words in tested}
     targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    for span in re.findall(r"`((?:kwe|make) [^`]*)`", PROSE):
+    marked = [" ".join(each) for each in commands_of(*NEEDS.values())]
+    for span in re.findall(r"`((?:kwe|make|docker|kubectl) [^`]*)`", PROSE):
         words = span.split()
         if words[0] == "make":
             assert words[1] in targets, span
+        elif words[0] in NEEDS:
+            assert any(each.startswith(span) for each in marked), span
         else:
             named = " ".join(word for word in words if not word.startswith("-"))
             assert any(named.startswith(each) for each in known), span
