@@ -8,6 +8,7 @@ then and nothing else.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
 
 from common.streams.connection import Link
@@ -27,6 +28,11 @@ return redis.call('ZRANGEBYSCORE', KEYS[1], ms - tonumber(ARGV[2]), '+inf')
 
 def assign(member: str, members: Sequence[str], partitions: int) -> tuple[int, ...]:
     """The partitions of `member`: each goes to the member with the highest hash, evened out by rounds."""
+    return _assign(member, tuple(members), partitions)
+
+
+@lru_cache(maxsize=4)  # Asked every second; the members change when somebody comes or goes.
+def _assign(member: str, members: tuple[str, ...], partitions: int) -> tuple[int, ...]:
     ordered = sorted(set(members) | {member})
     share = -(-partitions // len(ordered))
     counts = dict.fromkeys(ordered, 0)

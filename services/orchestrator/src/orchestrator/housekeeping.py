@@ -32,6 +32,9 @@ FEEDS_SHARE = 0.2
 
 CUTS_MAX = 8
 
+CALM_ROUNDS = 4
+"""Looks at the memory that are left out while half of it is free."""
+
 DROPS_MAX = 12
 PORTION = 500
 PORTIONS_MAX = 20
@@ -53,6 +56,7 @@ class Housekeeping:
         self._store = store
         self._link = link
         self._windows = windows
+        self._calm_rounds = 0
         self._partitions = partitions
         self._events_retention_s = events_retention_s
         self._retention_days = retention_days
@@ -97,8 +101,12 @@ class Housekeeping:
             )
 
     async def relieve(self) -> None:
-        """Cut the largest feeds when Redis runs full."""
+        """Cut the largest feeds when Redis runs full. With half of it free, that is asked for less often."""
+        if self._calm_rounds > 0:
+            self._calm_rounds -= 1
+            return
         used, limit = await self._memory()
+        self._calm_rounds = CALM_ROUNDS if 2 * used < limit or limit == 0 else 0
         metrics.REDIS_MEMORY.set(used)
         metrics.REDIS_MEMORY_MAX.set(limit)
         if limit == 0 or used <= MEMORY_SHARE_MAX * limit:

@@ -1,7 +1,10 @@
 """Fixed paces of the orchestrator's loops, in seconds. Not settings: changing them changes no behaviour that users see."""
 
 TICK_S = 1.0
-"""Membership, health key, generation, due timers, refilling: one round of everything that is cheap."""
+"""Membership, health key, generation, due timers: one round of everything that is cheap."""
+
+LOOK_S = 2.0
+"""A server that does not answer within this is away."""
 
 REFILL_S = 0.1
 """Refilling while some queue holds tasks back."""

@@ -22,7 +22,16 @@ from orchestrator.deliveries import Delivery
 from orchestrator.dispatcher import Dispatcher
 from orchestrator.housekeeping import Housekeeping
 from orchestrator.intake import Intake
-from orchestrator.paces import CLOCK_S, GAUGES_S, REFILL_S, SWEEP_S, TICK_S, TIDY_S, TRIM_S
+from orchestrator.paces import (
+    CLOCK_S,
+    GAUGES_S,
+    LOOK_S,
+    REFILL_S,
+    SWEEP_S,
+    TICK_S,
+    TIDY_S,
+    TRIM_S,
+)
 from orchestrator.ports import StoreAway
 from orchestrator.recovery import Recovery
 from orchestrator.redis_view import lost_streams, say_database_is_reachable
@@ -84,15 +93,15 @@ class Upkeep:
         self._waiting: frozenset[UUID] = frozenset()
         self._freed_signal = asyncio.Event()
         self._recovery_signal = asyncio.Event()
+        self._refill_signal = asyncio.Event()
+        windows.on_filling = self._refill_signal.set
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             for name, pace_s, work in (
                 ("membership", TICK_S, self._join),
-                ("database", TICK_S, self._report_database),
-                ("generation", TICK_S, self._notice_losses),
+                ("servers", TICK_S, self._look_at_servers),
                 ("timers", TICK_S, self._fire_timers),
-                ("refill", REFILL_S, self._refill),
                 # Each by itself: one that fails must not keep the others from their work.
                 ("owed", SWEEP_S, self._publish_owed),
                 ("overdue", SWEEP_S, self._look_after_overdue),
@@ -110,6 +119,7 @@ class Upkeep:
                 group.create_task(_regularly(name, pace_s, work), name=name)
             group.create_task(self._admit_for_ever(), name="admission")
             group.create_task(self._recover_for_ever(), name="recovery")
+            group.create_task(self._refill_for_ever(), name="refill")
 
     async def join(self) -> None:
         """Take part in sharing out partitions; called once before reading begins."""
@@ -132,10 +142,13 @@ class Upkeep:
         self._intake.read_partitions(assign(self._instance, members, self._installation.partitions))
         self._definitions.forget_latest()
 
-    async def _report_database(self) -> None:
+    async def _look_at_servers(self) -> None:
+        """Whether both are there, and Redis still holds what it was given."""
         try:
-            await self._pool.fetchval("SELECT 1", timeout=2)
-            await say_database_is_reachable(self._link)
+            async with asyncio.timeout(LOOK_S):
+                # Asks PostgreSQL too, and an answer is all that is to be reported.
+                await self._notice_losses()
+                await say_database_is_reachable(self._link)
         except Exception:
             self._heard_since = time.monotonic()
             raise
@@ -168,9 +181,13 @@ class Upkeep:
                 await self._sweeps.due_timers(self._intake.partitions, late_s=0.5)
             )
 
-    async def _refill(self) -> None:
-        if self._windows.backlogs or self._windows.is_busy:
-            await self._sweeps.refill()
+    async def _refill_for_ever(self) -> None:
+        while True:
+            await self._refill_signal.wait()
+            while self._windows.backlogs or self._windows.is_busy:
+                await _shielded("refill", self._sweeps.refill)
+                await asyncio.sleep(REFILL_S)
+            self._refill_signal.clear()
 
     async def _publish_owed(self) -> None:
         await self._sweeps.publish_owed()
@@ -184,7 +201,7 @@ class Upkeep:
         self._dispatcher.feed(await self._sweeps.mend_children())
 
     async def _look_for_waiting(self) -> None:
-        self._windows.held_back |= set(await self._store.ready_queues())
+        self._windows.hold_back(await self._store.ready_queues())
         self._waiting = frozenset(await self._limits.waiting())
         if self._waiting:
             self.on_freed(set(self._waiting))
@@ -220,7 +237,7 @@ async def _regularly(name: str, pace_s: float, work: Callable[[], Awaitable[None
         await asyncio.sleep(pace_s)
 
 
-async def _shielded(name: str, work: Callable[[], Awaitable[None]]) -> None:
+async def _shielded(name: str, work: Callable[[], Awaitable[object]]) -> None:
     try:
         await work()
     except (StoreAway, asyncpg.PostgresError, asyncpg.InterfaceError, *REDIS_ERRORS) as error:

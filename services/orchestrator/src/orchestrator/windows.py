@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 LOOKS_AFTER = 20
 """Rounds in which an emptied backlog is looked at again: who held tasks back may not have stored them yet."""
@@ -13,6 +13,9 @@ class QueueWindows:
 
     def __init__(self, size: int) -> None:
         self._size = size
+        self.on_filling: Callable[[], None] = lambda: None
+        """Called when a stream may be filling up, or holds tasks back: from now on it must be looked after."""
+
         self._outstanding: dict[str, int] = {}
         self.held_back: set[str] = set()
         """Queues that were full: they have tasks to be taken up when there is room."""
@@ -49,11 +52,19 @@ class QueueWindows:
         A queue that holds back stays closed until its backlog is taken up, or new tasks would overtake old ones.
         """
         outstanding = self._outstanding.setdefault(queue, 0)
+        if 2 * outstanding >= self._size:
+            self.on_filling()
         if outstanding >= self._size or queue in self.held_back:
-            self.held_back.add(queue)
+            self.hold_back([queue])
             return False
         self._outstanding[queue] = outstanding + 1
         return True
+
+    def hold_back(self, queues: Iterable[str]) -> None:
+        """These have tasks that are not in the stream yet."""
+        self.held_back.update(queues)
+        if self.held_back:
+            self.on_filling()
 
     def room(self, queue: str) -> int:
         return max(self._size - self._outstanding.get(queue, 0), 0)
