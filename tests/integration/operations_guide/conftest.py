@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -14,10 +13,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
 
 from fenced_blocks import ROOT
+from kwe import Client
+from kwe.local.bootstrap import connection, create_key, ensure_organization, list_keys
 from kwe.local.stack import LocalStack
 
 WAITING = """
@@ -59,11 +59,6 @@ class Reader:
             timeout=60,
         )
 
-    def gets(self, text: str) -> str:
-        done = self.types(text)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
@@ -88,39 +83,39 @@ def stack(fixture_loop: Any, folder: Path, ports: Any) -> Iterator[LocalStack]:
 
 @pytest.fixture(scope="module")
 def reader(stack: LocalStack, fixture_loop: Any, folder: Path) -> Reader:
-    database = stack.environment.database_url
-    rehearsal = urlsplit(database)._replace(path="/rehearsal").geturl()
-    fixture_loop.run(_create_database(database, "rehearsal"))
-    variables = _untouched() | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "DATABASE_URL": database,
-        "REDIS_URL": stack.environment.redis_url,
-        "REHEARSAL_DATABASE_URL": rehearsal,
-        "KWE_URL": stack.url,
-        "KWE_API_KEY": stack.api_key,
-    }
     gateway = next(one for one in stack.supervisor.statuses() if one.name.startswith("gateway"))
     addresses = {
         "http://localhost:3000": stack.url,
         "http://localhost:9090": f"http://127.0.0.1:{gateway.metrics_port}",
     }
+    variables = _untouched() | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "DATABASE_URL": stack.environment.database_url,
+        "REDIS_URL": stack.environment.redis_url,
+        "KWE_URL": stack.url,
+        "KWE_API_KEY": stack.api_key,
+    }
+    variables |= fixture_loop.run(_things_to_name(stack, variables))
     _write_settings(folder, variables)
-    reader = Reader(folder, variables, addresses)
-    (folder / "waiting.yaml").write_text(WAITING)
-    reader.gets("kwe workflows apply waiting.yaml")
-    variables["ID"] = reader.gets("kwe run guide/waiting --detach")
-    reader.gets("kwe admin create-organization acme && kwe admin create-key --organization acme")
-    keys = json.loads(reader.gets("kwe admin list-keys --organization acme -o json"))
-    variables["KEY_ID"] = keys[0]["id"]
-    return reader
+    return Reader(folder, variables, addresses)
 
 
-async def _create_database(dsn: str, name: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(f'CREATE DATABASE "{name}"')
-    finally:
-        await connection.close()
+async def _things_to_name(stack: LocalStack, variables: dict[str, str]) -> dict[str, str]:
+    """An empty database, an execution that waits, a key to revoke: what readers have of their own."""
+    async with connection(variables) as database:
+        await database.execute("CREATE DATABASE rehearsal")
+        organization, _ = await ensure_organization(database, "acme")
+        await create_key(database, organization, ["admin"], name="to be revoked")
+        (key,) = await list_keys(database, organization)
+    async with Client(stack.url, stack.api_key) as client:
+        await client.apply(WAITING)
+        execution = await client.start("guide/waiting")
+    rehearsal = urlsplit(variables["DATABASE_URL"])._replace(path="/rehearsal").geturl()
+    return {
+        "REHEARSAL_DATABASE_URL": rehearsal,
+        "ID": str(execution.id),
+        "KEY_ID": str(key["id"]),
+    }
 
 
 def _write_settings(folder: Path, variables: dict[str, str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from subprocess import CompletedProcess
 from typing import Any
 
@@ -14,9 +13,8 @@ from redis import Redis
 from common.streams.names import GENERATION_KEY, RESTORED
 from fenced_blocks import OPERATIONS, Block, blocks
 
-HERE = [block for block in blocks(OPERATIONS) if not block.needs]
-IN_BASH = [block for block in HERE if block.language == "bash"]
-IN_POWERSHELL = [block for block in HERE if block.language == "powershell"]
+IN_BASH = [block for block in blocks(OPERATIONS) if block.language == "bash" and not block.needs]
+"""Lines for PowerShell are compared with these, by tests/architecture."""
 
 Typed = dict[Block, CompletedProcess[str]]
 
@@ -38,15 +36,6 @@ def test_the_commands_of_the_guide_work_as_they_stand(typed: Typed, block: Block
     done = typed[block]
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize("block", IN_POWERSHELL, ids=str)
-def test_the_commands_for_powershell_work_as_well(reader: Any, block: Block) -> None:
-    if shutil.which("pwsh") is None:
-        pytest.skip("there is no PowerShell here; these lines are compared with those for bash")
-    text = block.text.replace("curl.exe", "curl")
-    done = reader.types(f"pwsh -NoProfile -Command - <<'LINES'\n{text}\nLINES")
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_secrets_are_files_that_only_their_owner_reads(typed: Typed, reader: Any) -> None:
