@@ -13,7 +13,7 @@ from common.contracts.executions import ContinueExecution
 from orchestrator import assemble
 from orchestrator.accepting import key_of
 from orchestrator.answers import answer_decided
-from orchestrator.assemble import Installation
+from orchestrator.assemble import Installation, NewChild
 from orchestrator.children import Children
 from orchestrator.deliveries import Delivery, Group, Live, ObligationBroken, TimerDue
 from orchestrator.notices import Notices
@@ -211,15 +211,29 @@ class Committing:
         if wait.child is not None:
             child = await self._children.prepare(wait, facts, self._clock.now_ms())
             assemble.add_child(assembled.write, assembled.owed, facts, child, self._installation)
-            if child.facts is None and wait.child.awaited:
-                broken = ObligationBroken(facts.execution_id, wait.key, dict(child.obstacle))
-                assembled.follow_ups.append(Delivery(broken))
+            if child.facts is None:
+                _report_broken(wait, facts, child, assembled)
             if not child.admitted:
                 assembled.freed.add(facts.organization_id)
         elif wait.kind is WaitKind.CONTINUE:
             assembled.follow_ups.append(Delivery(_go_on(facts)))
         elif wait.kind is WaitKind.TIMER and wait.due_at is not None:
             assembled.alarms.append((wait.due_at, Delivery(TimerDue(facts.execution_id, wait.key))))
+
+
+def _report_broken(wait: OpenWait, facts: Facts, child: NewChild, assembled: Assembled) -> None:
+    """Tell the parent that its child cannot be. Of one that nobody waits for, only the log can speak: its task is over."""
+    assert wait.child is not None
+    if wait.child.awaited:
+        broken = ObligationBroken(facts.execution_id, wait.key, dict(child.obstacle))
+        assembled.follow_ups.append(Delivery(broken))
+    else:
+        log.warning(
+            "child_not_started",
+            execution_id=str(facts.execution_id),
+            task=wait.reference,
+            detail=child.obstacle.get("detail"),
+        )
 
 
 def _go_on(facts: Facts) -> ContinueExecution:
