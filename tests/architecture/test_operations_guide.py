@@ -13,7 +13,11 @@ import click
 import pytest
 from ruamel.yaml import YAML
 
+from common.diagnosis import database, redis
+from common.diagnosis.findings import CLOCK_SKEW_MAX_SECONDS
+from common.settings.table import variables
 from fenced_blocks import OPERATIONS, ROOT, Block, blocks, program, prose
+from gateway.upstream import MEMORY_SHARE_MAX
 from kwe.cli.main import kwe
 
 BLOCKS = blocks(OPERATIONS)
@@ -140,12 +144,10 @@ def test_the_cluster_is_asked_for_what_the_manifests_have() -> None:
 
 
 def test_every_variable_it_names_is_one_of_ours() -> None:
-    from common.settings.table import variables
-
     known = {each.name for each in variables()}
     known |= set(re.findall(r"\$\{([A-Z_]+)", (COMPOSE / "compose.yaml").read_text()))
     known |= set(re.findall(r"\$\{([A-Z_]+)", (COMPOSE / "compose.nginx.yaml").read_text()))
-    known |= {"KWE_URL", "KWE_API_KEY", "HEALTHCHECK", "CHANGE_ME"}
+    known |= {"KWE_URL", "KWE_API_KEY", "COMPOSE_FILE"}
     named = set(re.findall(r"`([A-Z][A-Z0-9]*_[A-Z0-9_]+)[`=]", PROSE))
     assert len(named) > 15
     assert named <= known, named - known
@@ -159,7 +161,6 @@ def test_every_metric_it_names_exists() -> None:
 
 
 def test_its_requirements_are_those_that_services_check() -> None:
-    from common.diagnosis import database, redis
 
     assert f"| PostgreSQL | {database.VERSION_MIN} to 18, with pgvector " in PROSE
     assert f"pgvector {'.'.join(map(str, database.PGVECTOR_MIN))} or newer" in PROSE
@@ -180,3 +181,15 @@ def test_it_says_where_each_file_that_operators_had_went() -> None:
         "nginx.conf",
     ):
         assert f"| `{name}` |" in PROSE
+
+
+def test_its_numbers_are_those_of_the_code_and_of_compose() -> None:
+    defaults = {each.name: each.default for each in variables()}
+    stated = re.findall(r"`([A-Z_]+)`\s\((\d+)\b", PROSE)
+    assert len(stated) >= 4
+    assert stated == [(name, defaults[name]) for name, _ in stated]
+    assert f"From {MEMORY_SHARE_MAX * 100:.0f} % of `maxmemory`" in PROSE
+    postgres = yaml(COMPOSE / "compose.yaml")["services"]["postgres"]["command"]
+    (most,) = (word for word in postgres if word.startswith("max_connections="))
+    assert f"compose.yaml allows {most.partition('=')[2]}" in PROSE
+    assert f"within {CLOCK_SKEW_MAX_SECONDS:.0f} seconds of each other" in PROSE
