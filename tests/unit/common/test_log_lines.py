@@ -1,5 +1,6 @@
 """A log line is one JSON object with known keys, whatever is logged."""
 
+import asyncio
 import json
 import logging
 import os
@@ -10,6 +11,7 @@ from uuid import UUID
 
 import pytest
 import structlog
+from aiohttp import web
 from pydantic import SecretStr
 
 from common.logs import (
@@ -236,3 +238,24 @@ def test_contents_are_withheld_unless_they_are_asked_for(
 def test_contents_are_not_logged_at_info_even_when_they_are_allowed() -> None:
     configure_logging("executor", LogSettings(log_contents=True))
     assert not contents_are_logged()
+
+
+async def test_bytes_that_are_no_request_fill_no_log_with_tracebacks(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging("gateway", LogSettings())
+    runner = web.AppRunner(web.Application(), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        reader, writer = await asyncio.open_connection(*runner.addresses[0][:2])
+        writer.write(b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: h\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+    finally:
+        await runner.cleanup()
+    assert answer.split()[1] == b"400"
+    (line,) = lines(capsys)
+    assert (line["level"], line["event"]) == ("info", "request_unreadable")
+    assert line["detail"] == "LineTooLong"
+    assert not {"exception", "traceback"} & set(line)

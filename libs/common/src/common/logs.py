@@ -245,6 +245,21 @@ class _Bridge(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             logger = structlog.get_logger().bind(logger=record.name)
-            logger.log(record.levelno, record.getMessage(), exc_info=record.exc_info)
+            problem = _not_http(record)
+            if problem is not None:
+                logger.info("request_unreadable", detail=problem)
+            else:
+                logger.log(record.levelno, record.getMessage(), exc_info=record.exc_info)
         except Exception:
             self.handleError(record)
+
+
+def _not_http(record: logging.LogRecord) -> str | None:
+    """What is wrong with bytes that a client sent and that are no request; aiohttp has answered 400.
+
+    Whoever scans our ports must not fill the log with tracebacks. Nor is it said what they sent: it may be a secret.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    if record.name != "aiohttp.server" or not 400 <= getattr(error, "code", 500) < 500:
+        return None
+    return type(error).__name__
