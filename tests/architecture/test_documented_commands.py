@@ -70,8 +70,8 @@ MAKE = {
 }
 
 
-@pytest.mark.parametrize("words", KWE)
-def test_a_command_of_ours_takes_what_a_page_gives_it(words: list[str]) -> None:
+def parse(words: list[str]) -> None:
+    """Raises what click would tell somebody who typed this, but for values: those of a page are examples."""
     command: click.Command = kwe
     context, rest = click.Context(command, info_name="kwe"), list(words)
     while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
@@ -79,6 +79,22 @@ def test_a_command_of_ours_takes_what_a_page_gives_it(words: list[str]) -> None:
         assert found is not None
         command, context = found, click.Context(found, info_name=label, parent=context)
     command.make_parser(context).parse_args(rest)
+
+
+@pytest.mark.parametrize("words", KWE)
+def test_a_command_of_ours_takes_what_a_page_gives_it(words: list[str]) -> None:
+    parse(words)
+
+
+def test_commands_within_sentences_exist_as_well() -> None:
+    unknown = []
+    for page in PAGES:
+        for span in re.findall(r"`kwe ([^`\n]+)`", page.read_text()):
+            try:
+                parse(span.split())
+            except click.UsageError as error:
+                unknown.append((name(page), span, error.message))
+    assert not unknown
 
 
 def test_there_are_commands_to_be_tested() -> None:
