@@ -125,12 +125,12 @@ def test_compose_is_asked_for_services_that_it_has() -> None:
     for command in commands_of("container engine"):
         assert command[:2] == ["docker", "compose"]
         action, rest = command[2], command[3:]
-        named = [word.partition("=")[0] for word in rest if word in base or "=" in word]
-        if action in ("exec", "run", "restart", "logs"):
-            assert named, command
+        scaled = {after.partition("=")[0] for word, after in pairwise(rest) if word == "--scale"}
+        assert scaled <= base, command
+        if action in ("exec", "run", "logs"):
+            assert base & set(rest), command
         if action == "restart":
             assert set(rest) <= base, command
-        assert {word for word in named if word != "--scale"} <= base, command
 
 
 def test_the_cluster_is_asked_for_what_the_manifests_have() -> None:
@@ -145,6 +145,7 @@ def test_the_cluster_is_asked_for_what_the_manifests_have() -> None:
 
 def test_every_variable_it_names_is_one_of_ours() -> None:
     known = {each.name for each in variables()}
+    known |= {f"{name}_FILE" for name in known}
     known |= set(re.findall(r"\$\{([A-Z_]+)", (COMPOSE / "compose.yaml").read_text()))
     known |= set(re.findall(r"\$\{([A-Z_]+)", (COMPOSE / "compose.nginx.yaml").read_text()))
     known |= {"KWE_URL", "KWE_API_KEY", "COMPOSE_FILE"}
