@@ -13,7 +13,7 @@ SOURCES := $(wildcard libs/*/src services/*/src)
 TESTS ?= tests
 # Workers of pytest-xdist: 2 take about half the time; 0 runs the tests in one process, which
 # also shows what they leave behind for one another. Long folders come first, so that no worker is left with one.
-WORKERS ?= 0
+WORKERS ?= 2
 
 # Tools that only `make check-manifests` needs, apart from the environment: they are large.
 MANIFEST_TOOLS := .tools/manifests
