@@ -103,6 +103,7 @@ def rehearse() -> Rehearse:
         limits: Limits | None = None,
         until_ms: int | None = None,
         evaluate: Any = None,
+        events: Any = (),
         **parts: Any,
     ) -> Run:
         world = Twins(
@@ -113,6 +114,11 @@ def rehearse() -> Rehearse:
             limits=limits,
             evaluate=evaluate,
         )
+        for position, event in enumerate(events):
+            world.post(
+                {"specversion": "1.0", "id": str(position), "source": "/outside", **event},
+                1000 + position,
+            )
         until = None if until_ms is None else world.now_ms + until_ms
         execution = world.run(given, until_ms=until)
         return Run(world, execution)

@@ -23,6 +23,7 @@ from workflow.core.messages import (
     Cancel,
     ChildClosed,
     Continue,
+    EventArrived,
     Fault,
     Message,
     Resume,
@@ -60,6 +61,9 @@ def absorb(work: Work, message: Message) -> bool:
             return state.suspended_key is None and _timer_fired(work, key)
         case ChildClosed():
             return _child_closed(work, message)
+        case EventArrived():
+            work.arrival = message
+            return False
         case Cancel(reason):
             return _cancel(work, reason)
         case Suspend(reason):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from workflow.core.extras import TryState
+from workflow.core.listener_state import ListenState
 from workflow.core.nodes import CallSpec, Kind
 from workflow.core.recording import record_cancelled
 from workflow.core.state import Frame, Step
@@ -37,6 +38,7 @@ def release(work: Work, frame: Frame) -> None:
     if type(frame.extra) is TryState:
         close_pause(work, frame, frame.extra)
         close_try_limit(work, frame, frame.extra)
+    close_listener(work, frame)
     if frame.step is not Step.OPEN:
         return
     spec = frame.node.spec
@@ -46,6 +48,16 @@ def release(work: Work, frame: Frame) -> None:
         work.cancel_child(str(frame.id))
     elif frame.node.kind is Kind.WAIT:
         work.close(str(frame.id))
+
+
+def close_listener(work: Work, frame: Frame) -> None:
+    """Stop listening. A listener waits while its iterations run, too."""
+    listener = frame.extra
+    if type(listener) is ListenState and listener.is_open:
+        work.close(str(frame.id))
+        work.effects.unlistened.append(str(frame.id))
+        listener.is_open = False
+        frame.encoded = None
 
 
 def close_timeout(work: Work, frame: Frame) -> None:

@@ -37,6 +37,7 @@ class WaitKind(StrEnum):
     CONTINUE = "continue"
     SUSPENDED = "suspended"
     ADMISSION = "admission"
+    EVENT = "event"
 
 
 class TaskStart(NamedTuple):
@@ -76,6 +77,23 @@ class ChildStart:
     awaited: bool
 
 
+class Interest(NamedTuple):
+    """What an event must have for a filter to be asked at all: enough to find listeners by an index."""
+
+    type: str
+    """Empty: any type."""
+    correlation: str = ""
+    """A jq program that reads one value from the envelope; empty if none is known."""
+    expected: str = ""
+    """Fingerprint of the value that it must give."""
+
+
+class Listening(NamedTuple):
+    listener: str
+    """The listener as the document has it, the same over all its activations: no event goes to it twice."""
+    interests: tuple[Interest, ...]
+
+
 class OpenWait(NamedTuple):
     """A live reason for not moving. `key` is unique within the execution for ever: it names frame and try."""
 
@@ -90,6 +108,9 @@ class OpenWait(NamedTuple):
 
     reference: str = ""
     """Which task waits, for people."""
+
+    listening: Listening | None = None
+    """What a wait of kind `event` is for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +143,21 @@ class Effects:
     """Keys of child waits whose children are to be cancelled."""
 
     values: list[StoredValue] = field(default_factory=list)
+    emitted: list[dict[str, Json]] = field(default_factory=list)
+    """CloudEvents for the organisation."""
+
+    consumed: list[tuple[str, int]] = field(default_factory=list)
+    """Key of the listener and number of the event: offers that are settled by this turn."""
+
+    refused: list[tuple[str, int]] = field(default_factory=list)
+    """The same for events that did not pass; may be there even if nothing changed."""
+
+    idle: list[str] = field(default_factory=list)
+    """Keys of listeners that are ready for a further event."""
+
+    unlistened: list[str] = field(default_factory=list)
+    """Keys of listeners that take no more events."""
+
     phase: Phase | None = None
     """The phase after the turn, when it differs from the one before it."""
 

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from workflow.core.calls import run_call, run_inline, run_workflow
 from workflow.core.cancelling import timeout_key
 from workflow.core.catching import run_try
+from workflow.core.emitting import run_emit
 from workflow.core.errors import ErrorKind, TaskFault, fault
 from workflow.core.flow import complete, deliver, fail, transformed
 from workflow.core.forks import run_fork
 from workflow.core.immediate import run_list, run_raise, run_set, run_switch, run_wait
+from workflow.core.listening import run_listen
 from workflow.core.loops import run_for
 from workflow.core.nodes import Kind, Then
 from workflow.core.outcomes import Done, Outcome, milliseconds_of
@@ -26,8 +28,10 @@ _RUN: dict[Kind, Callable[[Work, Frame, TaskScope], Outcome]] = {
     Kind.CALL: run_call,
     Kind.INLINE: run_inline,
     Kind.DO: run_list,
+    Kind.EMIT: run_emit,
     Kind.FOR: run_for,
     Kind.FORK: run_fork,
+    Kind.LISTEN: run_listen,
     Kind.RAISE: run_raise,
     Kind.RUN: run_workflow,
     Kind.SET: run_set,

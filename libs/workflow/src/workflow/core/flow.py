@@ -7,7 +7,8 @@ from workflow.core.effects import Phase
 from workflow.core.errors import Failure, TaskFault
 from workflow.core.extras import LoopState, TryState
 from workflow.core.forks import branch_ended
-from workflow.core.nodes import CallSpec, ForSpec, Kind, ListSpec, Node, Then, TrySpec
+from workflow.core.listener_state import ListenState, Stage
+from workflow.core.nodes import CallSpec, ForSpec, Kind, ListenSpec, ListSpec, Node, Then, TrySpec
 from workflow.core.recording import (
     record_completed,
     record_faulted,
@@ -154,12 +155,20 @@ def _active_list(frame: Frame) -> tuple[Node, ...]:
     if type(spec) is TrySpec:
         assert type(frame.extra) is TryState
         return spec.handler if frame.extra.handling else spec.tasks
+    if type(spec) is ListenSpec:
+        assert spec.foreach is not None
+        return spec.foreach.tasks
     assert type(spec) is ListSpec or type(spec) is ForSpec
     return spec.tasks
 
 
 def _list_ended(work: Work, frame: Frame, output: Value) -> None:
     loop = frame.extra
+    if type(loop) is ListenState:
+        loop.stage = Stage.ENDED
+        frame.value = output
+        work.schedule(frame, Step.NEXT)
+        return
     if type(loop) is not LoopState:
         _leave_with(work, frame, output)
         return

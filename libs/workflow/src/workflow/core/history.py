@@ -16,6 +16,9 @@ and besides, by type:
 | workflow.status-changed | `status`; told by a turn that changed something and records nothing else |
 | workflow.faulted | `error` |
 | workflow.completed | the output |
+| workflow.correlation-started | `task`: its listener began to correlate events |
+| workflow.correlation-completed | `task`, `keys`: the values that its events were correlated by |
+| event.emitted | `event`: the CloudEvent |
 | task.created | `kind`; `function` of a call |
 | task.started | `attempt`, from 1 |
 | task.retried | of a `try`: `error` that was caught, `attempt` to come, `delayMs` before it |
@@ -28,7 +31,8 @@ calls and sub-workflows are always stored; those of other tasks only if the exec
 
 The report is what an executor says about itself: `worker`, `startedAt` (by its clock), `usage`.
 
-Every event becomes exactly one public CloudEvent of the language's lifecycle, `to_cloud_event`.
+Every event becomes exactly one public CloudEvent, `to_cloud_event`: one of the language's lifecycle, or the emitted event itself with
+two more attributes, `executionid` and `sequence`.
 """
 
 from __future__ import annotations
@@ -48,13 +52,18 @@ EVENT_TYPES = (
     "workflow.cancelled",
     "workflow.faulted",
     "workflow.completed",
+    "workflow.correlation-started",
+    "workflow.correlation-completed",
     "task.created",
     "task.started",
     "task.retried",
     "task.cancelled",
     "task.faulted",
     "task.completed",
+    "event.emitted",
 )
+
+EMITTED = "event.emitted"
 
 PUBLIC_PREFIX = "io.serverlessworkflow."
 """The language was renamed, its event types were not."""
@@ -89,6 +98,8 @@ def to_cloud_event(
 ) -> dict[str, Json]:
     """The public form of a history event: `id` is `{execution}/{sequence}`, so a repeated event can be told."""
     type: str = event["type"]
+    if type == EMITTED:
+        return {**event["event"], "executionid": facts.execution_id, "sequence": sequence}
     time = _time(event["at"])
     execution_id = facts.execution_id
     public: dict[str, Json] = {
@@ -141,6 +152,16 @@ def _workflow_completed(
     return {"name": facts.qualified_name, "completedAt": time, "outputUri": uri}
 
 
+def _correlation_completed(
+    event: Mapping[str, Json], facts: ExecutionFacts, time: str
+) -> dict[str, Json]:
+    return {
+        "name": facts.qualified_name,
+        "completedAt": time,
+        "correlationKeys": event["keys"],
+    }
+
+
 def _task_data(moment: str, *more: str) -> _Data:
     def data(event: Mapping[str, Json], facts: ExecutionFacts, time: str) -> dict[str, Json]:
         made: dict[str, Json] = {
@@ -173,6 +194,8 @@ _DATA: dict[str, _Data] = {
     "workflow.cancelled": _workflow_data("cancelledAt", "reason"),
     "workflow.faulted": _workflow_data("faultedAt", "error"),
     "workflow.completed": _workflow_completed,
+    "workflow.correlation-started": _workflow_data("startedAt"),
+    "workflow.correlation-completed": _correlation_completed,
     "task.created": _task_data("createdAt"),
     "task.started": _task_data("startedAt", "attempt"),
     "task.retried": _task_data("retriedAt", "attempt", "delayMs"),

@@ -70,6 +70,20 @@ class ChildClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class EventArrived:
+    """An event that may be meant for a listener."""
+
+    key: str
+    """Of the listener's wait."""
+
+    number: int
+    """The event's place in the order of arrival; the answer names it."""
+
+    event: dict[str, Json]
+    """The CloudEvent."""
+
+
+@dataclass(frozen=True, slots=True)
 class Cancel:
     reason: str = ""
 
@@ -105,6 +119,7 @@ Message = (
     | TaskFailed
     | TimerFired
     | ChildClosed
+    | EventArrived
     | Cancel
     | Suspend
     | Resume

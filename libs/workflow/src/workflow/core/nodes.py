@@ -35,6 +35,8 @@ class Kind(IntEnum):
     SWITCH = 9
     TRY = 10
     WAIT = 11
+    EMIT = 12
+    LISTEN = 13
 
 
 class Then(IntEnum):
@@ -199,8 +201,93 @@ class TrySpec:
     handler_then: int | None = None
 
 
+@dataclass(slots=True, eq=False)
+class EmitSpec:
+    event: Formula
+
+
+class Strategy(IntEnum):
+    """How many of its filters a listener wants to have an event."""
+
+    ONE = 0
+    ANY = 1
+    ALL = 2
+
+
+class Reading(IntEnum):
+    """What of an event a listener takes."""
+
+    DATA = 0
+    ENVELOPE = 1
+    RAW = 2
+
+
+Match = Callable[[Json, Callable[[Formula, Json], Json]], bool]
+"""Whether a value of the event is as wanted; evaluates expressions by the function it is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    name: str
+    source: Formula
+    """Reads the value from the event's envelope."""
+    text: str
+    """Its program, if the host may evaluate it by itself; otherwise empty."""
+    expected: Formula | None
+    """None: the first value becomes the expectation."""
+    is_constant: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    attributes: tuple[tuple[str, Match], ...]
+    type: str
+    """Empty if it does not follow from the document."""
+    correlations: tuple[Correlation, ...]
+
+
+@dataclass(slots=True, eq=False)
+class ForeachSpec:
+    each: str
+    at: str
+    tasks: tuple[Node, ...]
+    output_as: Formula | None
+    output_schema: Schema | None
+    export_as: Formula | None
+    export_schema: Schema | None
+
+
+@dataclass(slots=True, eq=False)
+class ListenSpec:
+    strategy: Strategy
+    filters: tuple[EventFilter, ...]
+    """Those of the strategy, then those of `until`."""
+    until_from: int
+    """Where the filters of `until` begin."""
+    until: Strategy | None
+    condition: Formula | None
+    """`until` as an expression."""
+    reading: Reading
+    foreach: ForeachSpec | None = None
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether the events themselves end it."""
+        return self.until is None and self.condition is None
+
+    @property
+    def keeps_consumed(self) -> bool:
+        return self.foreach is None or self.condition is not None
+
+    @property
+    def is_correlated(self) -> bool:
+        return any(filter.correlations for filter in self.filters)
+
+
 Spec = (
     ListSpec
+    | EmitSpec
+    | ListenSpec
     | CallSpec
     | UnknownFunction
     | InlineSpec

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from workflow.core.compiling import Compiler
 from workflow.core.formulas import Reads, bare, duration_of, transform
 from workflow.core.nodes import Kind, ListSpec, Node, Then
 from workflow.core.schemas import Schema
-from workflow.core.specs import Compiler, kind_of, spec_of, word_of
+from workflow.core.specs import kind_of, spec_of, word_of
 from workflow.core.values import Json
 from workflow.document.catalog import FunctionCatalog
 from workflow.document.definition import Definition
@@ -26,6 +27,8 @@ class Plan:
     root: Node
     reads_workflow: bool
     """Whether some expression reads `$workflow`, so that the workflow's raw input must be kept."""
+    listens: bool = False
+    """Whether events may be kept for its executions."""
 
 
 def compile_plan(document: Definition | Mapping[str, Json], functions: FunctionCatalog) -> Plan:
@@ -57,7 +60,9 @@ class _Planner(Compiler):
         root.needs_raw = "task" in later.names
         root.needs_input = "input" in later.names
         root.spec = ListSpec(self.tasks(document["do"], "/do", "/do"))
-        return Plan(document, tuple(self._nodes), root, "workflow" in self._reads.everything)
+        nodes = tuple(self._nodes)
+        listens = any(node.kind is Kind.LISTEN for node in nodes)
+        return Plan(document, nodes, root, "workflow" in self._reads.everything, listens)
 
     def tasks(self, entries: list[Json], pointer: str, prefix: str) -> tuple[Node, ...]:
         """The nodes of a task list. `prefix` is where the list stands in the task that has it."""

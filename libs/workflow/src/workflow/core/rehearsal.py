@@ -17,6 +17,7 @@ from workflow.core.messages import (
     Cancel,
     ChildClosed,
     Continue,
+    EventArrived,
     Fault,
     Message,
     Start,
@@ -25,6 +26,7 @@ from workflow.core.messages import (
     TimerFired,
 )
 from workflow.core.plan import Plan, compile_plan
+from workflow.core.rehearsed_events import RehearsedEvents
 from workflow.core.snapshot import decode
 from workflow.core.state import State, derived_id, new_state
 from workflow.core.turn import Turn, TurnResult
@@ -113,9 +115,11 @@ class Rehearsal:
         self._limits = limits or Limits()
         self._evaluate = evaluate or evaluate_here
         self._asked: dict[str, int] = {}
-        self._agenda: list[tuple[int, int, str, Message]] = []
+        self._agenda: list[tuple[int, int, str, Message | Mapping[str, Json]]] = []
         self._tickets = count()
         self._values: dict[tuple[str, str], bytes] = {}
+        self.events = RehearsedEvents()
+        self._moved = False
         self.executions: dict[str, Rehearsed] = {}
         self.calls: list[Call] = []
         self.now_ms = START_MS
@@ -133,8 +137,13 @@ class Rehearsal:
         names = {name: header[name] for name in ("namespace", "name", "version")}
         execution = Rehearsed(plan, new_state(id, **names), parent)
         self.executions[id] = execution
+        self.events.begin(id)
         self.send(id, Start(input))
         return execution
+
+    def post(self, event: Mapping[str, Json], after_ms: int = 0) -> None:
+        """An event from outside, at some instant from now."""
+        heappush(self._agenda, (self.now_ms + after_ms, next(self._tickets), "", event))
 
     def send(self, id: str, message: Message, after_ms: int = 0) -> None:
         heappush(self._agenda, (self.now_ms + after_ms, next(self._tickets), id, message))
@@ -144,7 +153,11 @@ class Rehearsal:
         while self._agenda and (until_ms is None or self._agenda[0][0] <= until_ms):
             due_at, _, id, message = heappop(self._agenda)
             self.now_ms = max(self.now_ms, due_at)
-            self.deliver(id, message)
+            if isinstance(message, Mapping):
+                self.events.keep(message)
+            else:
+                self.deliver(id, message)
+            self._offer(moved=isinstance(message, Mapping))
 
     def deliver(self, id: str, message: Message) -> TurnResult:
         """One turn with one message, from the stored snapshot to the next."""
@@ -152,9 +165,19 @@ class Rehearsal:
         if execution.snapshot:
             execution.state = decode(execution.snapshot, execution.plan)
         result = self.decide(id, execution.state, message)
+        self.events.settle(id, result.effects)
+        if isinstance(message, EventArrived):
+            self.events.delivered(id, message)
+        self._moved = result.changed
         if result.changed:
             self._commit(id, execution, result)
         return result
+
+    def _offer(self, *, moved: bool) -> None:
+        """Offer what no listener has decided about, whenever something has changed."""
+        if moved or self._moved:
+            for id, arrival in self.events.offers():
+                self.send(id, arrival)
 
     def decide(self, id: str, state: State, message: Message) -> TurnResult:
         """The turn itself, with whatever it asks for."""
@@ -173,6 +196,8 @@ class Rehearsal:
         execution.snapshot = result.snapshot
         execution.history.extend(effects.events)
         execution.now_ms = self.now_ms
+        for event in effects.emitted:
+            self.events.keep(event)
         for value in effects.values:
             self._values[id, value.id] = value.raw
         for key in effects.closed:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from workflow.core.extras import LoopState, TryState
 from workflow.core.instants import iso8601
-from workflow.core.nodes import ForSpec, Kind, TrySpec
+from workflow.core.listener_state import ListenState
+from workflow.core.nodes import ForSpec, Kind, ListenSpec, TrySpec
 from workflow.core.state import Frame
 from workflow.core.tree import ancestors
 from workflow.core.values import Json, Value
@@ -106,6 +107,11 @@ def _binding(frame: Frame, name: str, work: Work) -> Value | None:
             return Value(extra.index)
     elif type(spec) is TrySpec and type(extra) is TryState and name == spec.error_name:
         return extra.error
+    elif type(spec) is ListenSpec and type(extra) is ListenState and spec.foreach is not None:
+        if name == spec.foreach.each:
+            return extra.current
+        if name == spec.foreach.at:
+            return Value(extra.turn)
     return None
 
 

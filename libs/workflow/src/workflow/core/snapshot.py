@@ -10,6 +10,7 @@ import orjson
 from workflow.core.effects import Phase, StoredValue
 from workflow.core.errors import Failure
 from workflow.core.extras import CallReport, Extra, ForkState, LoopState, Packer, TryState, Unpacker
+from workflow.core.listener_state import ListenState
 from workflow.core.nodes import Kind
 from workflow.core.plan import Plan
 from workflow.core.state import Facts, Frame, State, Step
@@ -31,6 +32,7 @@ _EXTRAS: dict[Kind, Callable[[list[Json], Unpacker], Extra]] = {
     Kind.RUN: CallReport.unpack,
     Kind.FOR: LoopState.unpack,
     Kind.FORK: ForkState.unpack,
+    Kind.LISTEN: ListenState.unpack,
     Kind.TRY: TryState.unpack,
 }
 

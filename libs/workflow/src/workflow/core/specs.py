@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 
+from workflow.core.compiling import Compiler, Task
 from workflow.core.formulas import Reads, bare, duration_of, template
 from workflow.core.http_arguments import http_arguments
+from workflow.core.listen_spec import listen_spec
 from workflow.core.nodes import (
     CallSpec,
+    EmitSpec,
     ForkSpec,
     Formula,
     ForSpec,
     InlineSpec,
     Kind,
     ListSpec,
-    Node,
     RaiseSpec,
     RunSpec,
     SetSpec,
@@ -28,26 +29,7 @@ from workflow.core.nodes import (
 from workflow.core.policies import error_formula, retry_of
 from workflow.core.schemas import Schema
 from workflow.core.values import Json
-from workflow.document.catalog import HTTP_QUEUE, FunctionCatalog, parse_reference
-
-Task = Mapping[str, Json]
-
-
-class Compiler(ABC):
-    """What the specs need of the planner."""
-
-    def __init__(self, use: Mapping[str, Json], functions: FunctionCatalog) -> None:
-        self.use = use
-        self.catalog = functions
-
-    @abstractmethod
-    def tasks(self, entries: list[Json], pointer: str, prefix: str) -> tuple[Node, ...]: ...
-
-    @abstractmethod
-    def function(self, name: str) -> Node: ...
-
-    @abstractmethod
-    def directive(self, then: str | None, names: list[str]) -> int: ...
+from workflow.document.catalog import HTTP_QUEUE, parse_reference
 
 
 def kind_of(task: Task, use: Mapping[str, Json]) -> Kind:
@@ -75,6 +57,8 @@ def spec_of(
         return _switch(compiler, task, names, reads)
     if kind is Kind.TRY:
         return _try(compiler, task, pointer, names, later)
+    if kind is Kind.LISTEN:
+        return listen_spec(compiler, task, pointer, later)
     if kind is Kind.FOR:
         return _for(compiler, task, pointer, reads, later)
     return _COMPILE[kind](compiler, task, pointer, reads)
@@ -84,7 +68,9 @@ def spec_of(
 _KINDS = {
     "for": Kind.FOR,
     "do": Kind.DO,
+    "emit": Kind.EMIT,
     "fork": Kind.FORK,
+    "listen": Kind.LISTEN,
     "raise": Kind.RAISE,
     "run": Kind.RUN,
     "set": Kind.SET,
@@ -132,6 +118,11 @@ def _inline(compiler: Compiler, task: Task, pointer: str, reads: Reads) -> Spec:
 def _do(compiler: Compiler, task: Task, pointer: str, reads: Reads) -> Spec:
     del reads
     return ListSpec(compiler.tasks(task["do"], f"{pointer}/do", "/do"))
+
+
+def _emit(compiler: Compiler, task: Task, pointer: str, reads: Reads) -> Spec:
+    del compiler, pointer
+    return EmitSpec(template(task["emit"]["event"]["with"], reads))
 
 
 def _for(compiler: Compiler, task: Task, pointer: str, reads: Reads, later: Reads) -> Spec:
@@ -215,6 +206,7 @@ _COMPILE: dict[Kind, Callable[[Compiler, Task, str, Reads], Spec]] = {
     Kind.CALL: _call,
     Kind.INLINE: _inline,
     Kind.DO: _do,
+    Kind.EMIT: _emit,
     Kind.FORK: _fork,
     Kind.RAISE: _raise,
     Kind.RUN: _run,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from workflow.core.extras import LoopState, TryState
+from workflow.core.listener_state import ListenState
 from workflow.core.nodes import Kind
 from workflow.core.state import Frame, State, derived_id
 
@@ -34,6 +35,8 @@ def _path(frame: Frame, parent: Frame) -> str:
     base = parent.path
     if type(parent.extra) is LoopState:
         base = f"{base}/for/{parent.extra.index}"
+    elif type(parent.extra) is ListenState:
+        base = f"{base}/foreach/{parent.extra.turn}"
     if parent.lap:
         # A jump backwards runs the tasks of a list again. They are other tasks, with other side effects, so
         # their references must differ; a position such as `1@2` cannot be mistaken for a name.

@@ -18,8 +18,9 @@ from workflow.core.effects import Effects, OpenWait, Phase, WaitKind
 from workflow.core.entering import enter
 from workflow.core.flow import fail_as_noted, leave
 from workflow.core.forks import join
+from workflow.core.listening import advance, consider
 from workflow.core.loops import next_turn
-from workflow.core.messages import Message
+from workflow.core.messages import EventArrived, Message
 from workflow.core.nodes import Kind
 from workflow.core.plan import Plan
 from workflow.core.recording import name_outputs, record_workflow, store_results
@@ -50,6 +51,7 @@ __all__ = [
 NO_LIMITS = Limits()
 
 _REMOTE = frozenset({Kind.CALL, Kind.RUN})
+_NEXT = {Kind.FOR: next_turn, Kind.FORK: join, Kind.LISTEN: advance}
 _IDLE = frozenset({Step.OPEN, Step.GONE})
 
 
@@ -89,7 +91,7 @@ class Turn:
         """Absorb one message. Late and repeated ones change nothing."""
         if absorb(self._work, message):
             self._work.changed = True
-        elif not self._work.changed:
+        elif not self._work.changed and self._work.arrival is None:
             return _DONE
         return self._drive()
 
@@ -133,6 +135,10 @@ class Turn:
     def _drive(self) -> Answer:
         work = self._work
         try:
+            if work.arrival is not None:
+                self._consider(work.arrival)
+                if not work.changed:
+                    return _DONE
             if self._state.suspended_key is not None:
                 self._drive_suspended()
             else:
@@ -141,6 +147,13 @@ class Turn:
             self._waiting_for = interruption.values
             return interruption.need
         return _DONE
+
+    def _consider(self, arrival: EventArrived) -> None:
+        """Match an event. Nothing is changed when this is interrupted."""
+        self._work.begin_item()
+        consider(self._work, arrival)
+        self._work.arrival = None
+        self._work.end_item()
 
     def _drive_agenda(self, agenda: deque[Frame]) -> None:
         work = self._work
@@ -167,7 +180,7 @@ class Turn:
             case Step.LEAVE:
                 leave(work, frame)
             case Step.NEXT:
-                join(work, frame) if frame.node.kind is Kind.FORK else next_turn(work, frame)
+                _NEXT[frame.node.kind](work, frame)
             case Step.CATCH:
                 catch(work, frame)
             case Step.FAIL | Step.CLIMB:

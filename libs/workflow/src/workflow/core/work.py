@@ -10,6 +10,7 @@ import orjson
 from workflow.core.effects import CancelledTask, Effects, OpenWait, Phase, WaitKind
 from workflow.core.errors import ErrorKind, fault
 from workflow.core.extras import LoopState
+from workflow.core.messages import EventArrived
 from workflow.core.nodes import Formula, Node
 from workflow.core.plan import Plan
 from workflow.core.scope import TaskScope
@@ -95,6 +96,8 @@ class Work:
         self.sequence_before = state.sequence
         self.large_outputs: list[tuple[dict[str, Json], Value, bool]] = []
         """Events that may have to say where their output is stored; the flag: it must be."""
+        self.arrival: EventArrived | None = None
+        """An event that is to be matched before anything else is done."""
         self._opened: dict[str, OpenWait] = {}
         self._memo: list[EvaluationResult | EvaluationFailure] = []
         self._memo_at = 0

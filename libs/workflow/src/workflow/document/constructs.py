@@ -40,6 +40,8 @@ class Construct(StrEnum):
 
 EXECUTABLE: frozenset[Construct] = frozenset(
     {
+        Construct.EMIT,
+        Construct.LISTEN,
         Construct.CALL_HTTP,
         Construct.RUN_WORKFLOW,
         Construct.AUTHENTICATION_BASIC,
@@ -71,6 +73,4 @@ ALTERNATIVES: dict[Construct, str] = {
     Construct.LOOSE_MODE: "Put every expression in ${ } and use `strict`.",
     Construct.OTHER_LANGUAGE: "Write the expressions in jq.",
     Construct.SCHEDULE: "Start the workflow from outside, by the API.",
-    Construct.LISTEN: "Poll with `call: http` in a `try` with `retry`, or start a workflow per event.",
-    Construct.EMIT: "Send the event with `call: http`.",
 }
