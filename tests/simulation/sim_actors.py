@@ -13,6 +13,7 @@ from sim_database import Database
 from sim_redis import ORCHESTRATOR_IDLE_MS, ExecutorBus, OrchestratorBus
 from sim_world import World, point
 
+from common.contracts.arrivals import PublishEvents
 from common.contracts.base import encode
 from common.contracts.executions import (
     CancelExecution,
@@ -36,6 +37,7 @@ from orchestrator.deciding import Deciding
 from orchestrator.definitions import Definition, Definitions
 from orchestrator.deliveries import Delivery
 from orchestrator.dispatcher import POISON_TRIES
+from orchestrator.events import Events
 from orchestrator.generation import Generation
 from orchestrator.live import LiveExecutions
 from orchestrator.notes import NOTES, Notes
@@ -65,6 +67,9 @@ class Stage:
     """Side effects by idempotency key."""
 
     seen_events: set[str] = field(default_factory=set)
+    kept_events: set[str] = field(default_factory=set)
+    """Ids of events whose sender was told that they are kept."""
+
     unknown_answers: int = 0
 
 
@@ -180,6 +185,7 @@ class Replica:
             installation=installation,
         )
         live = LiveExecutions(database, definitions)
+        self.events = Events(store=database, bus=self.bus, installation=installation)
         self.advance = Advance(
             store=database,
             bus=self.bus,
@@ -191,6 +197,7 @@ class Replica:
                 store=database, evaluator=NoEvaluator(), clock=clock, limits=Limits()
             ),
             committing=committing,
+            events=self.events,
         )
         self.condemning = Condemning(
             store=database, live=live, bus=self.bus, clock=clock, installation=installation
@@ -234,6 +241,8 @@ class Replica:
                     message = decode_for_orchestrator(raw)
                     if type(message) in NOTES:
                         notes.append((message, entry))
+                    elif type(message) is PublishEvents:
+                        await self.events.publish(message, entry)
                     else:
                         deliveries.append(Delivery(message, entry))
         if notes:
@@ -250,13 +259,15 @@ class Replica:
                 await self.condemning.set_aside(group)
 
     async def _upkeep(self) -> None:
-        kind = self.stage.world.random.randrange(6)
+        kind = self.stage.world.random.randrange(7)
         if kind == 0:
             await self.sweeps.publish_owed()
         elif kind == 1:
             self.inbox += await self.sweeps.due_timers(range(PARTITIONS), late_s=0)
         elif kind == 2:
             self.inbox += await self.sweeps.mend_children()
+        elif kind == 6:
+            await self.events.sweep()
         elif kind == 3:
             self.windows.held_back.add(QUEUE)
             await self.sweeps.refill()
@@ -356,8 +367,49 @@ async def consumer(stage: Stage) -> None:
         await point()
         stream = stage.world.redis.stream(stream_name)
         for entry_id, raw in list(stream.entries.items())[:5]:
-            stage.seen_events.update(event["id"] for event in orjson.loads(raw))
+            stage.seen_events.update(map(place_of, orjson.loads(raw)))
             stream.remove(entry_id)
+
+
+def place_of(event: dict[str, Any]) -> str:
+    return f"{event.get('executionid') or event['subject']}/{event['sequence']}"
+
+
+async def sender(stage: Stage) -> None:
+    """Posts what listeners wait for, each event until it is kept, some of them again; never stops."""
+    world, reply_stream, number = stage.world, names.replies("sender"), 0
+    while True:
+        for _ in range(world.random.randint(5, 120)):
+            await point()
+        number += 1
+        repeated = number if world.random.random() < 0.7 else max(1, number - 2)
+        event = {
+            "specversion": "1.0",
+            "id": str(repeated),
+            "source": "/sim",
+            "type": "tick",
+            "data": repeated,
+        }
+        command = PublishEvents(organization_id=ORGANIZATION, events=[event], reply_to=reply_stream)
+        replies = world.redis.stream(reply_stream)
+        gives_up_at = world.now_ms + 15_000
+        try:
+            world.redis.publish(names.commands(0), encode(command))
+        except ConnectionError:
+            continue
+        while world.now_ms < gives_up_at and not _is_answered(replies, command):
+            await point()
+        answered = _is_answered(replies, command)
+        for entry_id in list(replies.entries):
+            replies.remove(entry_id)
+        if answered:
+            stage.kept_events.add(str(repeated))
+
+
+def _is_answered(stream: Any, command: PublishEvents) -> bool:
+    return any(
+        decode_reply(raw).request_id == command.message_id for raw in stream.entries.values()
+    )
 
 
 async def operator(stage: Stage, seed: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,9 +12,11 @@ from uuid import UUID
 from sim_world import World, point
 
 from common.ids import uuid7
+from orchestrator.events import Told
 from orchestrator.notes import LossCount
 from orchestrator.ports import (
     Acceptance,
+    Arrival,
     Closed,
     DataRefused,
     DeadLetter,
@@ -21,6 +24,8 @@ from orchestrator.ports import (
     IdempotencyKey,
     Loaded,
     Lost,
+    NewEvent,
+    NewListener,
     NewWait,
     StoreAway,
     Write,
@@ -41,6 +46,7 @@ class Execution:
     output: bytes | None = None
     error: bytes | None = None
     updated_ms: int = 0
+    created_ms: int = 0
 
     @property
     def is_finished(self) -> bool:
@@ -58,6 +64,28 @@ class Wait:
 
 
 @dataclass
+class SimEvent:
+    row: NewEvent
+    received_ms: int
+    matched: bool = False
+
+
+@dataclass
+class SimListener:
+    row: NewListener
+    since_ms: int
+    opened_ms: int
+    looked: bool = False
+
+
+@dataclass
+class Offer:
+    key: str
+    offered_ms: int
+    state: str = "open"
+
+
+@dataclass
 class Database:
     """Implements every store that the orchestrator's protocol code asks for."""
 
@@ -71,6 +99,11 @@ class Database:
     publications: dict[UUID, tuple[int, bytes]] = field(default_factory=dict)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     generation: str = ""
+    events: list[SimEvent] = field(default_factory=list)
+    listeners: dict[tuple[UUID, str], SimListener] = field(default_factory=dict)
+    offers: dict[tuple[UUID, UUID, int], Offer] = field(default_factory=dict)
+    consumed: Counter[tuple[UUID, UUID, int]] = field(default_factory=Counter)
+    """How often a listener consumed an event, ever."""
 
     async def _cut(self, *, before: bool) -> None:
         await point()
@@ -139,7 +172,7 @@ class Database:
         for new in write.executions:
             assert new.facts.execution_id not in self.executions, "an execution is created twice"
             self.executions[new.facts.execution_id] = Execution(
-                new.facts, new.status, new.input, new.output, new.error, now_ms
+                new.facts, new.status, new.input, new.output, new.error, now_ms, now_ms
             )
         for state in write.states:
             if state.final:
@@ -166,8 +199,130 @@ class Database:
             execution.output, execution.error = phase.output, phase.error
         for paid in write.paid:
             self.publications.pop(paid, None)
+        self._apply_events(write, now_ms)
         if write.publication is not None and self.world.mutation.publications:
             self.publications[write.publication] = (now_ms, write.publication_body)
+
+    def _apply_events(self, write: Write, now_ms: int) -> None:
+        for event in write.emitted:
+            self._keep(event, now_ms)
+        for execution, key, number, is_consumed in write.settled:
+            for id, offer in self.offers.items():
+                if (id[0], id[2], offer.key) == (execution, number, key):
+                    offer.state = "consumed" if is_consumed else "refused"
+                    self.consumed[id] += is_consumed
+        for each in write.unlistened:
+            self.listeners.pop(each, None)
+            self._drop_offers(lambda name, offer, each=each: (name[0], offer.key) == each)
+        for gone in write.forgotten:
+            for name in [name for name in self.listeners if name[0] == gone]:
+                del self.listeners[name]
+        for listener in write.listeners:
+            since = self.executions[listener.execution_id].created_ms
+            self.listeners[listener.execution_id, listener.key] = SimListener(
+                listener, since, now_ms
+            )
+
+    def _drop_offers(self, doomed: Callable[[tuple[UUID, UUID, int], Offer], bool]) -> None:
+        for id in [id for id, o in self.offers.items() if o.state != "consumed" and doomed(id, o)]:
+            del self.offers[id]
+
+    def _keep(self, event: NewEvent, now_ms: int) -> bool:
+        if any(event.fingerprint == each.row.fingerprint for each in self.events):
+            return False
+        self.events.append(SimEvent(event, now_ms))
+        return True
+
+    def _offer(self, number: int, listener: SimListener) -> list[Told]:
+        event, row = self.events[number], listener.row
+        if row.type not in ("", event.row.type) or event.received_ms < listener.since_ms:
+            return []
+        name = (row.execution_id, row.listener, number)
+        offer = self.offers.get(name)
+        if offer is not None and (offer.state == "consumed" or offer.key == row.key):
+            return []
+        self.offers[name] = Offer(row.key, self.world.now_ms)
+        return [(row.organization_id, row.execution_id)]
+
+    # --- events ---------------------------------------------------------------------------------------
+
+    async def keep(self, events: Sequence[NewEvent]) -> int:
+        await self._cut(before=True)
+        kept = sum(self._keep(event, self.world.now_ms) for event in events)
+        await self._cut(before=False)
+        return kept
+
+    async def match(self, events: Sequence[tuple[UUID, bytes]]) -> list[Told]:
+        await self._cut(before=True)
+        told: list[Told] = []
+        for number, event in enumerate(self.events):
+            if not event.matched and (event.row.organization_id, event.row.fingerprint) in events:
+                for listener in self.listeners.values():
+                    told += self._offer(number, listener)
+                event.matched = True
+        await self._cut(before=False)
+        return told
+
+    async def look(self, listeners: Sequence[tuple[UUID, str]]) -> list[Told]:
+        await self._cut(before=True)
+        told: list[Told] = []
+        for name in listeners:
+            listener = self.listeners.get(name)
+            if listener is not None:
+                for number in range(len(self.events)):
+                    told += self._offer(number, listener)
+                listener.looked = True
+        await self._cut(before=False)
+        return told
+
+    async def arrivals(self, executions: Sequence[UUID], limit: int) -> list[Arrival]:
+        await self._cut(before=True)
+        found = [
+            Arrival(id[0], offer.key, id[2], self.events[id[2]].row.raw)
+            for id, offer in self.offers.items()
+            if id[0] in executions and offer.state == "open"
+        ]
+        return sorted(found, key=lambda each: each.number)[:limit]
+
+    async def offered(self, executions: Sequence[UUID]) -> list[Told]:
+        await self._cut(before=True)
+        return [
+            (self.executions[id[0]].facts.organization_id, id[0])
+            for id, offer in self.offers.items()
+            if id[0] in executions and offer.state == "open"
+        ]
+
+    async def unmatched(self, age_s: float, limit: int) -> list[tuple[UUID, bytes]]:
+        await self._cut(before=True)
+        old = self.world.now_ms - age_s * 1000
+        return [
+            (each.row.organization_id, each.row.fingerprint)
+            for each in self.events
+            if not each.matched and each.received_ms < old
+        ][:limit]
+
+    async def unlooked(self, age_s: float, limit: int) -> list[tuple[UUID, str]]:
+        await self._cut(before=True)
+        old = self.world.now_ms - age_s * 1000
+        return [
+            name
+            for name, each in self.listeners.items()
+            if not each.looked and each.opened_ms < old
+        ][:limit]
+
+    async def unanswered(self, age_s: float, limit: int) -> list[Told]:
+        await self._cut(before=True)
+        now_ms = self.world.now_ms
+        told: list[Told] = []
+        for id, offer in self.offers.items():
+            if offer.state == "open" and offer.offered_ms < now_ms - age_s * 1000:
+                if (id[0], offer.key) in self.listeners:
+                    offer.offered_ms = now_ms
+                    told.append((self.executions[id[0]].facts.organization_id, id[0]))
+        return told[:limit]
+
+    async def body(self, organization_id: UUID, owner_id: UUID, id: UUID) -> bytes | None:
+        raise AssertionError("no large events here")
 
     async def acceptances(
         self, keys: Sequence[IdempotencyKey]
@@ -206,6 +361,8 @@ class Database:
         version, _ = self.states.pop(execution_id)
         for key in [key for key in self.waits if key[0] == execution_id]:
             del self.waits[key]
+        for name in [name for name in self.listeners if name[0] == execution_id]:
+            del self.listeners[name]
         self.history.setdefault(execution_id, []).append(
             (version + 1, version + 1, event, self.world.now_ms)
         )

@@ -17,7 +17,16 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from sim_actors import Stage, client, consumer, definitions_of, executor, operator, orchestrator
+from sim_actors import (
+    Stage,
+    client,
+    consumer,
+    definitions_of,
+    executor,
+    operator,
+    orchestrator,
+    sender,
+)
 from sim_database import Database
 from sim_world import Mutation, World
 
@@ -141,7 +150,70 @@ ONCE = document(
 REFUSED_DATA = document(
     "refused", [{"a": call("work")}, {"b": {"set": {"value": "not-for-postgresql"}}}]
 )
-DOCUMENTS = [REFUSED_DATA, THREE, FORK, RACE, RETRY, WAITING, PARENT, IMPATIENT, ONCE]
+LISTENING = document(
+    "listening",
+    [
+        {
+            "ticks": {
+                "listen": {"to": {"any": [{"with": {"type": "tick"}}], "until": "length >= 3"}},
+                "foreach": {"do": [{"each": call("work")}]},
+            }
+        }
+    ],
+)
+MEETING = document(
+    "meeting",
+    [
+        {
+            "both": {
+                "fork": {
+                    "branches": [
+                        {
+                            "hear": {
+                                "listen": {
+                                    "to": {
+                                        "one": {
+                                            "with": {"type": "said"},
+                                            "correlate": {
+                                                "who": {
+                                                    "from": ".subject",
+                                                    "expect": "${ $workflow.id }",
+                                                }
+                                            },
+                                        }
+                                    }
+                                }
+                            }
+                        },
+                        {
+                            "say": {
+                                "emit": {
+                                    "event": {
+                                        "with": {"type": "said", "subject": "${ $workflow.id }"}
+                                    }
+                                }
+                            }
+                        },
+                    ]
+                }
+            }
+        },
+        {"after": call("work", "done")},
+    ],
+)
+DOCUMENTS = [
+    LISTENING,
+    MEETING,
+    REFUSED_DATA,
+    THREE,
+    FORK,
+    RACE,
+    RETRY,
+    WAITING,
+    PARENT,
+    IMPATIENT,
+    ONCE,
+]
 
 
 def stage_of(seed: int, *, redis_faults: bool = True, mutation: Mutation | None = None) -> Stage:
@@ -159,6 +231,7 @@ def stage_of(seed: int, *, redis_faults: bool = True, mutation: Mutation | None 
         world.actor(name, lambda name=name: orchestrator(stage, name))
     for name in ("x1", "x2"):
         world.actor(name, lambda name=name: executor(stage, name))
+    world.actor("sender", lambda: sender(stage), mortal=False)
     world.actor("consumer", lambda: consumer(stage), mortal=False)
     world.actor("operator", lambda: operator(stage, seed), mortal=False)
     return stage
@@ -233,6 +306,16 @@ def check_end(stage: Stage) -> None:
             f"seed {seed}: 202 names another"
         )
     check_effects(stage)
+    check_events(stage)
+
+
+def check_events(stage: Stage) -> None:
+    """What was said to be kept is kept, and no listener ever consumed an event twice."""
+    database = stage.database
+    kept = {orjson.loads(each.row.raw)["id"] for each in database.events}
+    assert stage.kept_events <= kept, f"seed {stage.world.seed}: lost {stage.kept_events - kept}"
+    assert set(database.consumed.values()) <= {1}, f"seed {stage.world.seed}: consumed twice"
+    assert not database.listeners, f"seed {stage.world.seed}: listeners of finished executions"
 
 
 def check_effects(stage: Stage) -> None:

@@ -24,6 +24,7 @@ import pytest
 from pydantic import SecretStr
 
 from common.contracts.administration import RegisterWorkflow
+from common.contracts.arrivals import PublishEvents
 from common.contracts.base import PayloadReference, Request, encode
 from common.contracts.executions import (
     CancelExecution,
@@ -238,6 +239,16 @@ class Engine:
         """A body stored before the start that names it, as the gateway does."""
         store = PayloadStore(self.pool)
         return await store.save(self.organization, execution_id, raw)
+
+    async def publish(self, *events: dict[str, Any], organization: UUID | None = None) -> Reply:
+        """Events that were kept; each gets an id of its own unless it has one."""
+        whole = [
+            {"specversion": "1.0", "id": str(uuid7()), "source": "/tests", **event}
+            for event in events
+        ]
+        owner = organization or self.organization
+        command = PublishEvents(organization_id=owner, events=whole)
+        return await self.ask(command, names.commands(partition_of(owner, PARTITIONS)))
 
     async def control(self, action: str, id: UUID, *, organization: UUID | None = None) -> Reply:
         message = CONTROLS[action](

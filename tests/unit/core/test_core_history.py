@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from workflow.core import history
-from workflow.core.history import EVENT_TYPES, ExecutionFacts, to_cloud_event
+from workflow.core.history import EMITTED, EVENT_TYPES, ExecutionFacts, to_cloud_event
 from workflow.core.messages import TaskCompleted
 from workflow.core.rehearsal import NEVER, ROOT_ID, Reply
 from workflow.core.values import Reference, Value
@@ -24,12 +24,13 @@ def public(type, **more):
         "error": ERROR,
         "reason": "why",
         "status": "running",
+        "keys": {"room": "a"},
         **more,
     }
     return to_cloud_event(event, FACTS, 7)
 
 
-@pytest.mark.parametrize("type", EVENT_TYPES)
+@pytest.mark.parametrize("type", [type for type in EVENT_TYPES if type != EMITTED])
 def test_every_history_event_has_one_public_event(type):
     event = public(type, **TASK)
     assert event["specversion"] == "1.0"
@@ -46,6 +47,12 @@ def test_every_history_event_has_one_public_event(type):
     assert moment == event["time"]
     if type.startswith("task."):
         assert event["data"]["task"] == "/do/0/c"
+
+
+def test_an_emitted_event_is_public_as_it_is_with_its_place_in_the_execution():
+    sent = {"specversion": "1.0", "id": "7", "source": "/s", "type": "t", "subject": "x", "data": 1}
+    event = public(EMITTED, **TASK, event=sent)
+    assert event == {**sent, "executionid": ROOT_ID, "sequence": 7}
 
 
 def test_completed_events_say_where_the_output_is_and_not_what():

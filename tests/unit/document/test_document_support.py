@@ -22,8 +22,6 @@ OAUTH = "{authority: 'https://id.example.com', grant: client_credentials}"
 RESOURCE = "{endpoint: 'https://a.example/x'}"
 
 UNSUPPORTED = [
-    (Construct.EMIT, "do:\n- a: {emit: {event: {with: {type: t}}}}", "/do/0/a/emit"),
-    (Construct.LISTEN, f"do:\n- a: {{listen: {{to: {EVENT}}}}}", "/do/0/a/listen"),
     (Construct.SCHEDULE, "do: []\nschedule: {every: PT1H}", "/schedule"),
     (
         Construct.CALL_OPENAPI,

@@ -17,7 +17,7 @@ import orjson
 from pydantic import Field
 
 from common.contracts.base import Message
-from common.contracts.events import LifecycleEvent
+from common.contracts.events import EmittedEvent, LifecycleEvent
 from common.contracts.wire import COMMANDS, REPLIES, RESULTS, TASKS
 
 TITLE = "Knowledge & Workflow Engine: streams"
@@ -53,7 +53,7 @@ CHANNELS = (
         "kwe:events:{organization}",
         "Id of the organisation.",
         "Public events of one organisation. An entry carries the events of one turn of one execution, in order.",
-        list[LifecycleEvent],
+        list[LifecycleEvent | EmittedEvent],
     ),
     Channel(
         "commands",

@@ -62,6 +62,9 @@ PUBLICATIONS_OWED = Gauge(
 PUBLICATIONS_SWEPT = Counter(
     "kwe_publications_swept_total", "Batches published by the sweep after their publisher was gone."
 )
+EVENTS_KEPT = Counter(
+    "kwe_events_kept_total", "Events from outside that were stored, repeated ones not counted."
+)
 ORPHANS = Gauge(
     "kwe_orphans", "Unfinished executions without a live reason. Anything but 0 is a bug."
 )

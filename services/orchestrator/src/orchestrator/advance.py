@@ -23,6 +23,7 @@ from orchestrator.answers import answer_absent, refusal_of
 from orchestrator.committing import Assembled, Committed, Committing
 from orchestrator.deciding import Deciding, Undecided
 from orchestrator.deliveries import Delivery, Group, group_by_execution
+from orchestrator.events import Events
 from orchestrator.live import LiveExecutions
 from orchestrator.measures import COMMITTING, DECIDING, PUBLISHING, measure
 from orchestrator.ports import Bus, Store, StoreAway
@@ -75,6 +76,7 @@ class Advance:
         accepting: Accepting,
         deciding: Deciding,
         committing: Committing,
+        events: Events,
         failpoint: Failpoint = lambda _name: None,
     ) -> None:
         self._store = store
@@ -83,6 +85,7 @@ class Advance:
         self._accepting = accepting
         self._deciding = deciding
         self._committing = committing
+        self._events = events
         self._failpoint = failpoint
 
     async def process(self, deliveries: Iterable[Delivery]) -> Outcome:
@@ -128,6 +131,7 @@ class Advance:
         self._turn_away(groups)
         await self._load_children(groups)
         await self._load_inputs(starts)
+        await self._events.load_arrivals(groups)
         present = [group for group in groups if group.live is not None]
         with DECIDING.time():
             decision = await self._deciding.decide([each for each in present if not _is_held(each)])
@@ -189,6 +193,7 @@ class Advance:
         with PUBLISHING.time():
             for part in committed.parts:
                 await self._tell(part)
+                outcome.follow_ups += await self._events.look_after(part)
         return [*committed.beaten, *doubtful]
 
     async def _take_stock(self, committed: Committed, outcome: Outcome) -> None:

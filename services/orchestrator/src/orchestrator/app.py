@@ -26,6 +26,7 @@ from orchestrator.foundation import (
     advance,
     committing,
     condemning,
+    events,
     foundation,
     housekeeping,
     recovery,
@@ -56,8 +57,9 @@ class Orchestrator:
         self.pool = base.pool
         self.control = base.control
         self.committing = committing(base)
+        self.events = events(base)
         self.dispatcher = Dispatcher(
-            advance(base, self.committing),
+            advance(base, self.committing, self.events),
             now_ms=base.clock.now_ms,
             set_aside=condemning(base).set_aside,
             suspects=Suspects(base.control),
@@ -72,6 +74,7 @@ class Orchestrator:
             dispatcher=self.dispatcher,
             notes=Notes(PostgresTasks(base.pool), base.bus),
             administration=Administration(PostgresAdministration(base.pool), base.bus),
+            events=self.events,
             dead_letters=DeadLetters(base.pool),
             bus=base.bus,
             on_lost=self._on_lost,
@@ -96,6 +99,7 @@ class Orchestrator:
             windows=base.windows,
             clock=base.clock,
             housekeeping=housekeeping(base),
+            events=self.events,
             bus=base.bus,
         )
 

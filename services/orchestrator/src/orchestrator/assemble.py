@@ -15,16 +15,19 @@ from common.ids import derived_uuid7, partition_of, task_uuid
 from common.streams import names
 from common.streams.publisher import Outgoing
 from orchestrator.deliveries import Live
+from orchestrator.event_rows import stored_event, type_key
 from orchestrator.generation import Generation
 from orchestrator.ports import (
     CancelMark,
     Facts,
     HistoryRow,
     NewExecution,
+    NewListener,
     NewState,
     NewWait,
     Payload,
     PhaseChange,
+    Settled,
     Windows,
     Write,
 )
@@ -284,6 +287,25 @@ def add_pending(
             due_ms=0 if admitted else None,
         )
     )
+
+
+def add_event_rows(write: Write, live: Live, effects: Effects) -> None:
+    """What a turn emits, what it begins and ceases to listen for, and what it did with the events it was offered."""
+    facts = live.facts
+    id, organization = facts.execution_id, facts.organization_id
+    write.emitted.extend(stored_event(organization, event, id) for event in effects.emitted)
+    for wait in effects.opened:
+        if wait.listening is not None:
+            listener = UUID(wait.listening.listener)
+            write.listeners.extend(
+                NewListener(id, wait.key, organization, listener, type_key(each.type), *each[1:])
+                for each in wait.listening.interests
+            )
+    write.settled.extend(Settled(id, *each, is_consumed=True) for each in effects.consumed)
+    write.settled.extend(Settled(id, *each, is_consumed=False) for each in effects.refused)
+    write.unlistened.extend((id, key) for key in effects.unlistened)
+    if live.definition.plan.listens and effects.phase is not None and effects.phase.is_final:
+        write.forgotten.append(id)
 
 
 def add_events(owed: Owed, facts: Facts, result: TurnResult, installation: Installation) -> None:

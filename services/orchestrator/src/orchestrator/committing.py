@@ -153,6 +153,8 @@ class Committing:
         elif group.result is not None:
             if group.result.changed:
                 await self._add_turn(group, live, assembled)
+            # A refused event is noted even if nothing else changed, or it would be offered for ever.
+            assemble.add_event_rows(assembled.write, live, group.result.effects)
             answer_decided(group)
         for stream, reply in group.replies:
             assembled.owed.add_reply(stream, reply)

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID
 
+import orjson
 import structlog
 
+from common.contracts.arrivals import EventsArrived
 from common.contracts.executions import (
     CancelExecution,
     ContinueExecution,
+    ResumeExecution,
     StartExecution,
     SuspendExecution,
 )
@@ -135,6 +138,10 @@ class Deciding:
             live.definition.plan, live.state, now_ms=self._clock.now_ms(), limits=self._limits
         )
         inbox: list[core.Message] = []
+        arrivals = [
+            core.EventArrived(each.key, each.number, orjson.loads(each.raw))
+            for each in group.arrivals
+        ]
         for delivery in group.deliveries:
             message = delivery.message
             if type(message) is StartExecution:
@@ -145,6 +152,9 @@ class Deciding:
                 translated = to_core(message, group)
                 if translated is not None:
                     inbox.append(translated)
+                if isinstance(message, EventsArrived | ResumeExecution):
+                    inbox.extend(arrivals)
+                    arrivals = []
         return Running(group, turn, inbox)
 
     async def _first_message(self, group: Group, message: object) -> list[core.Message]:

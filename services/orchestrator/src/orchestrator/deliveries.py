@@ -9,6 +9,7 @@ from uuid import UUID
 
 import orjson
 
+from common.contracts.arrivals import EventsArrived
 from common.contracts.base import PayloadReference
 from common.contracts.executions import (
     CancelExecution,
@@ -22,7 +23,7 @@ from common.contracts.replies import Reply
 from common.contracts.tasks import TaskFailed, TaskSucceeded
 from common.streams.consumer import Entry
 from orchestrator.definitions import Definition
-from orchestrator.ports import Closed, Facts, ValueMissing
+from orchestrator.ports import Arrival, Closed, Facts, ValueMissing
 from workflow.core import messages as core
 from workflow.core.state import State
 from workflow.core.turn import TurnResult
@@ -56,6 +57,7 @@ ExecutionMessage = (
     | ResumeExecution
     | ContinueExecution
     | ChildClosed
+    | EventsArrived
     | TimerDue
     | ObligationBroken
 )
@@ -101,6 +103,9 @@ class Group:
     """Whether `live` was in memory, and may be older than what PostgreSQL has."""
 
     closed_children: dict[UUID, Closed] = field(default_factory=dict)
+    arrivals: list[Arrival] = field(default_factory=list)
+    """Events that are offered to its listeners, in their order; perhaps not all there are."""
+
     result: TurnResult | None = None
     replies: list[tuple[str, Reply]] = field(default_factory=list)
     refusals: list[tuple[str, Reply]] = field(default_factory=list)
@@ -204,7 +209,7 @@ def to_core(message: ExecutionMessage, group: Group) -> core.Message | None:
             return _child_closed(message, group)
         case ObligationBroken():
             return core.Fault(message.key, dict(message.error))
-        case StartExecution():
+        case StartExecution() | EventsArrived():
             return None
 
 

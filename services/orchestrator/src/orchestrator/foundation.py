@@ -23,11 +23,13 @@ from orchestrator.condemning import Condemning
 from orchestrator.deciding import Deciding
 from orchestrator.definitions import Definitions
 from orchestrator.evaluating import GuardedEvaluator
+from orchestrator.events import Events
 from orchestrator.housekeeping import Housekeeping
 from orchestrator.live import LiveExecutions
 from orchestrator.recovery import Recovery
 from orchestrator.redis_view import RedisGeneration, RedisQueues
 from orchestrator.restored import Restoration
+from orchestrator.storage.events import PostgresEvents
 from orchestrator.storage.executions import PostgresStore
 from orchestrator.storage.installation import (
     DatabaseClock,
@@ -109,7 +111,7 @@ def foundation(
     )
 
 
-def advance(base: Foundation, committing: Committing) -> Advance:
+def advance(base: Foundation, committing: Committing, events: Events) -> Advance:
     return Advance(
         store=base.store,
         bus=base.bus,
@@ -124,8 +126,13 @@ def advance(base: Foundation, committing: Committing) -> Advance:
             limits=_limits(base.settings),
         ),
         committing=committing,
+        events=events,
         failpoint=failpoint(base.settings.kwe_failpoint, FAILPOINTS),
     )
+
+
+def events(base: Foundation) -> Events:
+    return Events(store=PostgresEvents(base.pool), bus=base.bus, installation=base.installation)
 
 
 def condemning(base: Foundation) -> Condemning:

@@ -37,6 +37,10 @@ CALM_ROUNDS = 4
 
 DROPS_MAX = 12
 PORTION = 500
+EVENTS_PORTION = 5_000
+EVENTS_DAYS_MAX = 30
+"""Events that an unfinished execution might still listen for are kept so long at most."""
+
 PORTIONS_MAX = 20
 """What one round of retention does at most; the next one goes on."""
 
@@ -138,6 +142,12 @@ class Housekeeping:
         """Forget what has expired, make room for the coming months."""
         metrics.DATABASE_BYTES.set(await self._store.database_bytes())
         await self._store.tidy()
+        for _ in range(PORTIONS_MAX):
+            forgotten = await self._store.forget_events(
+                self._events_retention_s, EVENTS_DAYS_MAX, EVENTS_PORTION
+            )
+            if forgotten < EVENTS_PORTION:
+                break
 
     async def expire(self) -> None:
         """Let go of what ended longer ago than it is to be kept, a table or a bounded portion at a time."""

@@ -11,6 +11,7 @@ import orjson
 import structlog
 
 from common import metrics
+from common.contracts.arrivals import PublishEvents
 from common.contracts.wire import Unreadable, decode_for_orchestrator
 from common.streams import names
 from common.streams.connection import REDIS_ERRORS, Link
@@ -18,6 +19,7 @@ from common.streams.consumer import Entry, GroupReader
 from orchestrator.administration import ADMINISTRATION, Administration
 from orchestrator.deliveries import Delivery
 from orchestrator.dispatcher import Dispatcher
+from orchestrator.events import Events
 from orchestrator.notes import NOTES, Notes
 from orchestrator.paces import CLAIM_IDLE_MS
 from orchestrator.ports import Bus, DataRefused, StoreAway
@@ -44,6 +46,7 @@ class Intake:
         dispatcher: Dispatcher,
         notes: Notes,
         administration: Administration,
+        events: Events,
         dead_letters: DeadLetters,
         bus: Bus,
         on_lost: Callable[[], Awaitable[None]],
@@ -53,6 +56,7 @@ class Intake:
         self._dispatcher = dispatcher
         self._notes = notes
         self._administration = administration
+        self._events = events
         self._dead_letters = dead_letters
         self._bus = bus
         self._on_lost = on_lost
@@ -98,7 +102,7 @@ class Intake:
                 continue
             if type(message) in NOTES:
                 notes.append((message, entry))
-            elif type(message) in ADMINISTRATION:
+            elif type(message) in ADMINISTRATION or type(message) is PublishEvents:
                 commands.append((message, entry))
             else:
                 deliveries.append(Delivery(message, entry))
@@ -106,7 +110,13 @@ class Intake:
         if notes:
             await self._patiently(lambda: self._note(notes))
         for command, entry in commands:
-            await self._patiently(lambda c=command, e=entry: self._administration.handle(c, e))  # type: ignore[misc]
+            await self._patiently(lambda c=command, e=entry: self._carry_out(c, e))  # type: ignore[misc]
+
+    async def _carry_out(self, command: Any, entry: Entry) -> None:
+        if type(command) is PublishEvents:
+            await self._events.publish(command, entry)
+        else:
+            await self._administration.handle(command, entry)
 
     async def _note(self, notes: Sequence[tuple[Any, Entry]]) -> None:
         try:

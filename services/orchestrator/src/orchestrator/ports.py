@@ -117,6 +117,44 @@ class PhaseChange(NamedTuple):
     error: bytes | None = None
 
 
+class NewEvent(NamedTuple):
+    organization_id: UUID
+    fingerprint: bytes
+    """Of source and id, which together tell a repeated event."""
+    type: str
+    raw: bytes
+    execution_id: UUID | None = None
+    """Whose task emitted it."""
+
+
+class NewListener(NamedTuple):
+    execution_id: UUID
+    key: str
+    organization_id: UUID
+    listener: UUID
+    type: str
+    correlation: str
+    expected: str
+
+
+class Settled(NamedTuple):
+    """What an execution did with an event that it was offered."""
+
+    execution_id: UUID
+    key: str
+    number: int
+    is_consumed: bool
+
+
+class Arrival(NamedTuple):
+    """An event that is offered to a listener."""
+
+    execution_id: UUID
+    key: str
+    number: int
+    raw: bytes
+
+
 @dataclass(slots=True)
 class Write:
     """Everything one batch changes, in one transaction."""
@@ -129,6 +167,12 @@ class Write:
     closed: list[tuple[UUID, str]] = field(default_factory=list)
     payloads: list[Payload] = field(default_factory=list)
     phases: list[PhaseChange] = field(default_factory=list)
+    emitted: list[NewEvent] = field(default_factory=list)
+    listeners: list[NewListener] = field(default_factory=list)
+    settled: list[Settled] = field(default_factory=list)
+    unlistened: list[tuple[UUID, str]] = field(default_factory=list)
+    forgotten: list[UUID] = field(default_factory=list)
+    """Executions that ended, and may have had listeners."""
     publication: UUID | None = None
     publication_body: bytes = b""
     paid: list[UUID] = field(default_factory=list)
@@ -144,6 +188,13 @@ class Write:
             or self.payloads
             or self.phases
             or self.paid
+            or self.settled
+        )
+
+    @property
+    def concerns_events(self) -> bool:
+        return bool(
+            self.emitted or self.listeners or self.settled or self.unlistened or self.forgotten
         )
 
 

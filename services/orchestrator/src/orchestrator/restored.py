@@ -29,6 +29,7 @@ from uuid import UUID
 
 import structlog
 
+from common.contracts.arrivals import PublishEvents
 from common.contracts.base import Message, PayloadReference
 from common.contracts.executions import StartExecution
 from common.contracts.knowledge import AddDocuments
@@ -214,6 +215,8 @@ def _references(message: Message) -> Iterator[PayloadReference]:
         case TaskSucceeded(output_ref=PayloadReference() as reference):
             yield reference
         case StartExecution(input_ref=PayloadReference() as reference):
+            yield reference
+        case PublishEvents(events_ref=PayloadReference() as reference):
             yield reference
         case AddDocuments(documents_ref=PayloadReference() as reference):
             yield reference

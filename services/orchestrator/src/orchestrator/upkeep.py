@@ -20,6 +20,7 @@ from orchestrator.committing import Committing
 from orchestrator.definitions import Definitions
 from orchestrator.deliveries import Delivery
 from orchestrator.dispatcher import Dispatcher
+from orchestrator.events import Events
 from orchestrator.housekeeping import Housekeeping
 from orchestrator.intake import Intake
 from orchestrator.paces import (
@@ -68,6 +69,7 @@ class Upkeep:
         windows: QueueWindows,
         clock: DatabaseClock,
         housekeeping: Housekeeping,
+        events: Events,
         bus: RedisBus,
     ) -> None:
         self._pool = pool
@@ -85,6 +87,7 @@ class Upkeep:
         self._windows = windows
         self._clock = clock
         self._housekeeping = housekeeping
+        self._events = events
         self._bus = bus
         self._membership = Membership(link, instance)
         self._heard_since = time.monotonic()
@@ -106,6 +109,7 @@ class Upkeep:
                 ("owed", SWEEP_S, self._publish_owed),
                 ("overdue", SWEEP_S, self._look_after_overdue),
                 ("children", SWEEP_S, self._mend_children),
+                ("events", SWEEP_S, self._sweep_events),
                 ("waiting", SWEEP_S, self._look_for_waiting),
                 ("clock", CLOCK_S, self._synchronise),
                 ("gauges", GAUGES_S, self._housekeeping.count),
@@ -199,6 +203,9 @@ class Upkeep:
 
     async def _mend_children(self) -> None:
         self._dispatcher.feed(await self._sweeps.mend_children())
+
+    async def _sweep_events(self) -> None:
+        await self._events.sweep()
 
     async def _look_for_waiting(self) -> None:
         self._windows.hold_back(await self._store.ready_queues())

@@ -29,3 +29,18 @@ class LifecycleEvent(BaseModel):
     )
     traceparent: str | None = Field(None, description="W3C trace context of the execution.")
     data: dict[str, Json]
+
+
+class EmittedEvent(BaseModel):
+    """CloudEvents 1.0: an event that a task of an execution emitted, as it was emitted."""
+
+    model_config = ConfigDict(extra="allow")
+
+    specversion: Literal["1.0"]
+    id: str
+    source: str
+    type: str
+    executionid: str = Field(description="Id of the execution.")
+    sequence: int = Field(
+        ge=1, description="Position in the execution's history, in one row with its other events."
+    )

@@ -14,6 +14,7 @@ from common.contracts.administration import (
     RegisterWorkflow,
     RevokeApiKey,
 )
+from common.contracts.arrivals import EventsArrived, PublishEvents
 from common.contracts.base import Message, union_adapter
 from common.contracts.executions import (
     CancelExecution,
@@ -42,6 +43,7 @@ from common.contracts.tasks import (
 
 COMMANDS: tuple[type[Message], ...] = (
     StartExecution,
+    PublishEvents,
     RegisterWorkflow,
     RegisterFunctions,
     CreateOrganization,
@@ -60,6 +62,7 @@ RESULTS: tuple[type[Message], ...] = (
     ResumeExecution,
     ContinueExecution,
     ChildClosed,
+    EventsArrived,
 )
 TASKS: tuple[type[Message], ...] = (
     TaskRequested,

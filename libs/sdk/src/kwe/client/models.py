@@ -144,6 +144,8 @@ class Event(BaseModel):
     subject: str = ""
     time: datetime | None = None
     sequence: int | None = None
+    executionid: str = ""
+    """Of an event that a workflow emitted; its subject is the workflow's to choose."""
     data: Any = None
 
     @property
@@ -153,7 +155,7 @@ class Event(BaseModel):
 
     @property
     def execution_id(self) -> str:
-        return self.subject
+        return self.executionid or self.subject
 
     @property
     def ends_execution(self) -> bool:

@@ -21,6 +21,7 @@ from orchestrator.ports import (
     Write,
 )
 from orchestrator.publications import new_publication_id
+from orchestrator.storage.events import event_arguments
 from orchestrator.storage.failures import translated
 
 QUERIES = load_queries("orchestrator.storage.sql", "executions.sql")
@@ -57,8 +58,11 @@ class PostgresStore:
 
     async def commit(self, write: Write) -> None:
         arguments = _arguments(write)
+        query = QUERIES["commit"]
+        if write.concerns_events:
+            query, arguments = QUERIES["commit_with_events"], arguments + event_arguments(write)
         async with translated():
-            await self._pool.execute(QUERIES["commit"], *arguments)
+            await self._pool.execute(query, *arguments)
 
     async def acceptances(
         self, keys: Sequence[IdempotencyKey]

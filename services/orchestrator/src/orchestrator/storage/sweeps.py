@@ -132,6 +132,11 @@ class PostgresSweeps:
         letters = await self._fetch("delete_expired_letters", days, portion)
         return int(strays[0]["count"]) + int(letters[0]["count"])
 
+    async def forget_events(self, retention_s: float, most_days: int, portion: int) -> int:
+        """Forget at most so many events that nothing unfinished may still listen for; how many went."""
+        rows = await self._fetch("forget_events", retention_s, most_days, portion)
+        return int(rows[0]["count"])
+
     async def tidy(self) -> None:
         """Forget what has expired, and make room for the coming months."""
         for query in ("forget_idempotency", "forget_payloads", "ensure_partitions"):

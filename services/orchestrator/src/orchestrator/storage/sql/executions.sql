@@ -65,6 +65,24 @@ SELECT workflow.commit_batch(
     $52, $53, $54
 );
 
+-- name: commit_with_events
+-- The same with a share that concerns events; see migration 0008. The functions are called from left to right.
+SELECT workflow.commit_batch(
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+    $14, $15, $16, $17, $18,
+    $19, $20, $21, $22, $23, $24,
+    $25, $26, $27, $28, $29,
+    $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43,
+    $44, $45, $46, $47,
+    $48, $49, $50, $51,
+    $52, $53, $54
+), workflow.commit_events(
+    $55, $56, $57, $58, $59,
+    $60, $61, $62, $63, $64, $65, $66,
+    $67, $68, $69, $70,
+    $71, $72, $73
+);
+
 -- name: condemn
 -- Close an execution that cannot be advanced any more: its messages are kept as dead letters, it faults with the
 -- reason, and every obligation of it goes, all in one transaction. Letters are kept even when there is no execution.
@@ -77,6 +95,10 @@ WITH letters AS (
     RETURNING id, organization_id, version
 ), waits AS (
     DELETE FROM workflow.waits AS wait USING gone WHERE wait.execution_id = gone.id
+), listeners AS (
+    DELETE FROM workflow.listeners AS listener USING gone WHERE listener.execution_id = gone.id
+), deliveries AS (
+    DELETE FROM workflow.deliveries AS delivery USING gone WHERE delivery.execution_id = gone.id
 ), noted AS (
     INSERT INTO workflow.history (execution_id, organization_id, seq_from, seq_to, at, events)
     SELECT id, organization_id, version + 1, version + 1, now(), $2::bytea FROM gone

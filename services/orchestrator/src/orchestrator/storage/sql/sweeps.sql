@@ -172,6 +172,9 @@ WHERE payload.created_at < now() - interval '1 day'
   AND payload.created_at > now() - interval '8 days'
   AND NOT EXISTS (SELECT FROM workflow.workflow_executions AS owner WHERE owner.id = payload.owner_id);
 
+-- name: forget_events
+SELECT workflow.forget_events($1, $2, $3) AS count;
+
 -- name: ensure_partitions
 SELECT workflow.ensure_partitions();
 
