@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "run": ("kwe.cli.run:run", "Run a workflow and show its output."),
     "workflows": ("kwe.cli.workflows:workflows", "Register, validate and look at workflows."),
     "executions": ("kwe.cli.executions:executions", "Look at executions and control them."),
+    "events": ("kwe.cli.events:events", "Send events to workflows that listen."),
     "collections": ("kwe.cli.collections:collections", "Fill collections and search them."),
     "dead-letters": ("kwe.cli.dead_letters:dead_letters", "Messages that were set aside."),
     "init": ("kwe.cli.init:init", "Make a folder with a workflow, a function and a test."),

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import uuid
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
+
+import orjson
 
 from kwe.client.calls import Calls
 from kwe.client.models import Event
 from kwe.client.sse import follow
 
 RESET: Final = "reset"
+DEFAULT_SOURCE: Final = "/kwe"
 
 
 class EventCalls(Calls):
@@ -54,6 +59,23 @@ class EventCalls(Calls):
                 else:
                     yield _event(kind, data)
 
+    async def send_events(self, *events: Mapping[str, Any]) -> dict[str, int]:
+        """Keep CloudEvents for the workflows that listen for them. When this returns they are committed.
+
+        `specversion`, `id`, `source` and `time` are filled in where they are missing.
+        """
+        whole = [_completed(event) for event in events]
+        answer: dict[str, int] = (
+            await self.transport.request(
+                "POST",
+                "/v1/events",
+                raw=orjson.dumps(whole),
+                headers={"Content-Type": "application/cloudevents-batch+json"},
+                repeatable=True,
+            )
+        ).body
+        return answer
+
     async def past_events(self, *, after: str) -> AsyncGenerator[Event, None]:
         """The organisation's events since an instant, from the history, up to about now."""
         while True:
@@ -63,6 +85,16 @@ class EventCalls(Calls):
             if not page["more"]:
                 return
             after = page["nextAfter"]
+
+
+def _completed(event: Mapping[str, Any]) -> dict[str, Any]:
+    defaults = {
+        "specversion": "1.0",
+        "id": str(uuid.uuid4()),
+        "source": DEFAULT_SOURCE,
+        "time": datetime.now(UTC).isoformat(),
+    }
+    return {**defaults, **event}
 
 
 def _event(kind: str, data: Any) -> Event:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from gateway.bounds.validation import Query
 from gateway.models.common import View
@@ -27,17 +27,44 @@ class EventsQuery(Query):
 
 
 class CloudEvent(BaseModel):
-    """CloudEvents 1.0. `sequence` counts the events of one execution, without gaps."""
+    """CloudEvents 1.0. `sequence` counts the events of one execution, without gaps; `executionid` is on events that a workflow
+    emitted, and names it."""
 
     model_config = ConfigDict(extra="allow")
 
     specversion: str
-    id: str = Field(description="`{execution}/{sequence}`.")
+    id: str = Field(description="`{execution}/{sequence}`, or what the workflow gave.")
     source: str
     type: str
     time: str | None = None
     subject: str | None = None
     data: Any = None
+
+
+class GivenEvent(BaseModel):
+    """CloudEvents 1.0. Further members are extension attributes."""
+
+    model_config = ConfigDict(extra="allow")
+
+    specversion: Literal["1.0"]
+    id: str = Field(
+        min_length=1, max_length=2048, description="With `source`, what tells it from all others."
+    )
+    source: str = Field(min_length=1, max_length=2048)
+    type: str = Field(min_length=1, max_length=2048)
+    time: AwareDatetime | None = None
+    subject: str | None = Field(None, min_length=1, max_length=2048)
+    datacontenttype: str | None = None
+    dataschema: str | None = None
+    data: Any = None
+    data_base64: str | None = Field(None, description="Binary data, instead of `data`.")
+
+
+class KeptEvents(View):
+    accepted: int = Field(description="How many events are kept.")
+    known: int = Field(
+        description="How many of them had come before; they are offered to nobody again."
+    )
 
 
 class EventsPage(View):

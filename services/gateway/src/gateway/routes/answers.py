@@ -21,6 +21,7 @@ INVALID = {
     413: _problem("Larger than the limit."),
     422: _problem("Read, but it cannot be done."),
 }
+UNSUPPORTED = {415: _problem("Not a type of content that is understood here.")}
 ABSENT = {404: _problem("There is none, or it is another organisation's.")}
 CONFLICT = {409: _problem("Not in its present state.")}
 

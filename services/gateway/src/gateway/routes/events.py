@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
+import orjson
 from aiohttp import web
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
+from common.contracts.arrivals import PublishEvents
+from common.contracts.base import INLINE_INPUT_BYTES_MAX
 from common.errors import InvalidRequest, Violation
+from common.ids import uuid7
 from common.security import Scope
+from common.telemetry import current_traceparent
 from gateway.answers import json_answer
+from gateway.cloud_events import BATCH, STRUCTURED, read_events
 from gateway.cursors import decode_cursor, encode_cursor
-from gateway.models.events import EventsPage, EventsQuery
+from gateway.models.events import EventsPage, EventsQuery, GivenEvent, KeptEvents
 from gateway.reads.history import FeedPosition, FeedWalk, read_feed
 from gateway.route import Answer, Call, Route
-from gateway.routes.answers import UNREADABLE, answers
+from gateway.routes.answers import INVALID, UNREADABLE, UNSUPPORTED, answers, ok
 from gateway.sse.frames import EventStream, primer
 from gateway.sse.organization_stream import Cursor, OrganizationStream, parse_cursor
 
@@ -32,6 +38,25 @@ async def events(call: Call) -> web.StreamResponse:
     if _STREAM in call.request.headers.get("Accept", ""):
         return await _stream(call)
     return await _page(call)
+
+
+async def publish(call: Call) -> web.Response:
+    depth_max = call.gateway.settings.max_json_depth
+    found = read_events(call.request.headers, await call.raw_body(), depth_max=depth_max)
+    if not found:
+        return json_answer({"accepted": 0, "known": 0}, status=202)
+    raw = orjson.dumps(found)
+    if len(raw) <= INLINE_INPUT_BYTES_MAX:
+        carried: dict[str, Any] = {"events": found}
+    else:
+        reference = await call.gateway.payloads.store(call.organization_id, uuid7(), raw)
+        carried = {"events_ref": reference}
+    reply = await call.gateway.owners.command(
+        PublishEvents(
+            organization_id=call.organization_id, traceparent=current_traceparent(), **carried
+        )
+    )
+    return json_answer(reply.body, status=202)
 
 
 async def _stream(call: Call) -> web.StreamResponse:
@@ -132,5 +157,23 @@ ROUTES = (
             {200: Answer("A page, or a stream.", EventsPage)},
             UNREADABLE,
         ),
+    ),
+    Route(
+        method="POST",
+        path="/v1/events",
+        handler=publish,
+        tag="Events",
+        scope=Scope.EVENTS_WRITE,
+        summary="Send events to the workflows that listen for them",
+        description=(
+            "CloudEvents 1.0: one (`application/cloudevents+json`), a batch (`application/cloudevents-batch+json`), or in "
+            "binary mode, with the attributes in `ce-` headers and the data as the body. 202 means that all of them are "
+            "committed in PostgreSQL. `source` and `id` tell an event that was sent before, so sending again is always "
+            "safe. They are not told to those who follow the organisation's events."
+        ),
+        body=list[GivenEvent] | GivenEvent,
+        body_media_types=(STRUCTURED, BATCH),
+        answers=answers(ok(KeptEvents, "Committed.", status=202), INVALID, UNSUPPORTED),
+        needs_owner=True,
     ),
 )
