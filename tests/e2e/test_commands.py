@@ -270,3 +270,27 @@ def test_a_folder_in_use_is_one_clear_line(stack: LocalStack) -> None:
     assert ended.returncode == 2
     assert len(ended.stderr.splitlines()) == 1
     assert "in use by process" in ended.stderr
+
+
+def test_an_event_from_the_terminal_ends_a_listener(kwe: Kwe, project: Path) -> None:
+    definition = """
+document: {dsl: '1.0.3', namespace: tests, name: listening, version: '1.0.0'}
+do:
+- hear:
+    listen: {to: {one: {with: {type: com.example.paid, data: '${ .order == 7 }'}}}, read: envelope}
+- thank:
+    emit: {event: {with: {type: com.example.thanks, subject: '${ .[0].subject }'}}}
+"""
+    file = project / "listening.yaml"
+    file.write_text(definition)
+    assert kwe("workflows", "apply", str(file)).code == 0
+    started = kwe("run", "tests/listening", "--detach")
+    assert started.code == 0, started.err
+    id = started.out.split()[-1]
+    data = ("--data", "order: 7", "--subject", "s-1", "-a", "region=eu", "--id", "p-1")
+    assert "1 kept" in kwe("events", "send", "com.example.paid", *data).err
+    watched = kwe("executions", "watch", id)
+    assert "workflow.completed" in watched.out
+    assert "com.example.thanks" in watched.out
+    assert "1 of them had come before" in kwe("events", "send", "com.example.paid", *data).err
+    assert kwe("events", "send").code == 2
