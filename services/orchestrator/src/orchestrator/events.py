@@ -185,6 +185,12 @@ def _nudge(organization_id: UUID, execution_id: UUID) -> EventsArrived:
 
 
 def _is_ready(group: Group) -> bool:
-    """Whether it may be offered more: a listener became idle, or not all that there was has been offered."""
-    result = group.result
-    return result is not None and (bool(result.effects.idle) or len(group.arrivals) >= ARRIVALS_MAX)
+    """Whether it may be offered more: a listener became idle, or answered as many as were offered at once.
+
+    One that is at work leaves them open. It says so when it becomes idle, and must not be asked again until then.
+    """
+    if group.result is None:
+        return False
+    effects = group.result.effects
+    answered = bool(effects.consumed or effects.refused)
+    return bool(effects.idle) or (answered and len(group.arrivals) >= ARRIVALS_MAX)
