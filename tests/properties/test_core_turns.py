@@ -19,6 +19,7 @@ from workflow.core.messages import (
     Cancel,
     ChildClosed,
     Continue,
+    EventArrived,
     Fault,
     Message,
     Resume,
@@ -71,6 +72,9 @@ def tasks(draw: Any, depth: int) -> dict[str, Any]:
         "wait",
         "switch",
         "run",
+        "emit",
+        "listen",
+        "listen",
         draw(st.sampled_from(["raise", "call"])),
     ]
     composites = ["do", "for", "for", "fork", "fork", "try", "try", "try"]
@@ -160,9 +164,47 @@ def tries(draw: Any, depth: int) -> dict[str, Any]:
     return {"try": draw(lists(depth - 1, 2)), "catch": catch}
 
 
+def emits(depth: int) -> Any:
+    return st.just({"emit": {"event": {"with": {"type": "told", "data": "${ . }"}}}})
+
+
+FILTERS = st.sampled_from(
+    [
+        {"with": {"type": "a"}},
+        {"with": {"type": "a", "data": "${ .n > 1 }"}},
+        {"with": {"type": "${ [., 1] | length == 2 }"}},
+        {"with": {"data": {"n": 2}}, "correlate": {"c": {"from": ".type"}}},
+        {"with": {"type": "b"}, "correlate": {"c": {"from": ".data.n", "expect": "${ .n? // 1 }"}}},
+    ]
+)
+
+
+@st.composite
+def listens(draw: Any, depth: int) -> dict[str, Any]:
+    some = st.lists(FILTERS, max_size=2)
+    strategy = draw(st.sampled_from(["one", "any", "all"]))
+    to = {strategy: draw(FILTERS if strategy == "one" else some)}
+    if strategy == "any":
+        until = draw(st.sampled_from([None, "length > 1", "length > 10", "all", "one"]))
+        if until in {"all", "one"}:
+            to["until"] = {until: draw(FILTERS if until == "one" else some)}
+        elif until is not None:
+            to["until"] = until
+    task: dict[str, Any] = {
+        "listen": {"to": to, "read": draw(st.sampled_from(["data", "envelope"]))}
+    }
+    if draw(st.booleans()):
+        task["foreach"] = {
+            "do": draw(lists(depth - 1, 2)) if depth else [{"c": draw(calls(0))}],
+            **draw(st.sampled_from([{}, {"output": {"as": "[., $item, $index]"}}])),
+            **draw(st.sampled_from([{}, {"export": {"as": "{seen: $index}"}}])),
+        }
+    return task
+
+
 KINDS = {
     "set": sets, "call": calls, "wait": waits, "raise": raises, "switch": switches, "run": runs,
-    "do": dos, "for": fors, "fork": forks, "try": tries,
+    "do": dos, "for": fors, "fork": forks, "try": tries, "emit": emits, "listen": listens,
 }  # fmt: skip
 
 
@@ -212,6 +254,7 @@ class Host:
     seen: set[str] = field(default_factory=set)
     events: list[dict[str, Any]] = field(default_factory=list)
     tries: set[tuple[str, int]] = field(default_factory=set)
+    consumed: set[tuple[str, int]] = field(default_factory=set)
     sequence: int = 0
     phase: str = "pending"
 
@@ -228,6 +271,9 @@ class Host:
         for task in effects.cancelled_tasks:
             assert self.open[task.key].task.task_id == task.task_id
             assert task.key in effects.closed
+        assert set(effects.consumed) & self.consumed == set(), "an event is consumed once"
+        self.consumed.update(effects.consumed)
+        assert all(key in self.open for key, _ in effects.consumed)
         for key in effects.closed:
             del self.open[key]
         for wait in effects.opened:
@@ -290,7 +336,11 @@ def answer(dice: Random, host: Host) -> Message:
         return Resume()
     late = sorted(host.seen) if dice.random() < 0.15 else []
     key = dice.choice(late or sorted(host.open) or ["1"])
-    kind = host.open[key].kind if key in host.open else dice.choice(["task", "timer", "child"])
+    kind = (
+        host.open[key].kind
+        if key in host.open
+        else dice.choice(["task", "timer", "child", "event"])
+    )
     output = Value(dice.choice(OUTPUT_VALUES))
     match kind:
         case "timer":
@@ -302,6 +352,10 @@ def answer(dice: Random, host: Host) -> Message:
             return Continue()
         case "suspended":
             return Resume()
+        case "event":
+            number = dice.randint(1, 100_000)
+            event = {"type": dice.choice("ab"), "data": dice.choice(OUTPUT_VALUES[:5])}
+            return EventArrived(key, number, {"id": str(number), "source": "/s", **event})
         case _ if dice.random() < 0.2:
             return TaskFailed(key, {"type": "https://e.x/f", "status": 418})
         case _:

@@ -53,7 +53,13 @@ def test_addresses_have_a_described_parameter(document: dict[str, Any]) -> None:
 @pytest.mark.parametrize("type", EVENT_TYPES)
 def test_every_public_event_validates(document: dict[str, Any], type: str) -> None:
     facts = ExecutionFacts(str(uuid7()), str(uuid7()), "support", "refunds", "1.0.0", "00-a-b-01")
-    more: dict[str, Any] = {"reason": "", "status": "running", "error": {"type": "x"}, "attempt": 1, "delayMs": 1}
+    more: dict[str, Any] = {
+        "reason": "",
+        "status": "running",
+        "error": {"type": "x"},
+        "attempt": 1,
+        "delayMs": 1,
+    }
     more["keys"] = {"order": "7"}
     more["event"] = {"specversion": "1.0", "id": "1", "source": "/shop", "type": "paid"}
     task = {"task": "/do/0/a", "name": "a", "taskId": str(uuid7())}
