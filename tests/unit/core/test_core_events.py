@@ -198,6 +198,13 @@ def test_an_event_without_the_value_is_not_correlated(rehearse):
     assert run.output == [{"n": 0}]
 
 
+def test_what_events_are_correlated_by_is_small(rehearse):
+    to = {"one": {"with": {"type": "t"}, "correlate": {"n": {"from": ".data"}}}}
+    assert rehearse(listen(to), events=[event("t", "x" * 2000), event("t", "y")]).output == ["y"]
+    to["one"]["correlate"]["n"]["expect"] = "${ [range(900)] }"
+    assert rehearse(listen(to)).error["type"].endswith("/expression")
+
+
 def test_correlation_is_told_in_the_history(rehearse):
     to = {"one": {"with": {"type": "t"}, "correlate": {"n": {"from": ".data.n"}}}}
     run = rehearse(listen(to), events=[event("t", {"n": 5})])

@@ -21,6 +21,12 @@ from workflow.core.nodes import Correlation, EventFilter, Formula
 from workflow.core.values import Json
 from workflow.expressions import Expression, ExpressionFailed, compile_bare, is_expression
 
+INDEXED_BYTES_MAX = 200
+"""Programs in an index must not be long."""
+
+CORRELATED_BYTES_MAX = 1024
+"""Values that events are correlated by live in the snapshot: identifiers, not documents."""
+
 Evaluate = Callable[[Formula, Json], Json]
 
 
@@ -76,7 +82,7 @@ def _correlate(
     found: dict[str, Json] = {}
     for correlation in filter.correlations:
         value = evaluate(correlation.source, event)
-        if value is None:
+        if value is None or not is_correlatable(value):
             return None
         name = correlation.name
         for wanted in (each[name] for each in (expected, shared) if name in each):
@@ -89,6 +95,10 @@ def _correlate(
 def _agrees(value: Json, wanted: Json, *, loosely: bool) -> bool:
     """A constant in a document is a text, so it stands for the number that it spells, too."""
     return _equal(value, wanted) or (loosely and _text(value) == _text(wanted))
+
+
+def is_correlatable(value: Json) -> bool:
+    return len(orjson.dumps(value)) <= CORRELATED_BYTES_MAX
 
 
 def interest_of(filter: EventFilter, expected: Mapping[str, Json]) -> Interest:
@@ -147,10 +157,15 @@ def _correlation(name: str, given: Mapping[str, Json], reads: Reads) -> Correlat
     return Correlation(
         name=name,
         source=bare(given["from"], reads),
-        text=source.source if source.is_fast and not source.variables else "",
+        text=source.source if _is_indexable(source) else "",
         expected=None if expect is None else template(expect, reads),
         is_constant=isinstance(expect, str) and "${" not in expect,
     )
+
+
+def _is_indexable(source: Expression) -> bool:
+    is_short = len(source.source.encode()) <= INDEXED_BYTES_MAX
+    return source.is_fast and not source.variables and is_short
 
 
 def _pattern(wanted: Json, reads: Reads) -> Callable[[Json, Evaluate], bool]:

@@ -17,8 +17,8 @@ from __future__ import annotations
 from workflow.cloudevents import data_of, raw_data_of
 from workflow.core.cancelling import close_listener
 from workflow.core.effects import Listening, OpenWait, WaitKind
-from workflow.core.errors import TaskFault
-from workflow.core.event_filters import Fit, fit, interest_of
+from workflow.core.errors import ErrorKind, TaskFault, fault
+from workflow.core.event_filters import Fit, fit, interest_of, is_correlatable
 from workflow.core.flow import fail
 from workflow.core.listener_state import ListenState, Series, Stage
 from workflow.core.messages import EventArrived
@@ -44,6 +44,8 @@ def run_listen(work: Work, frame: Frame, scope: TaskScope) -> Outcome:
             for each in filter.correlations
             if each.expected is not None
         }
+        if not all(is_correlatable(value) for value in values.values()):
+            raise fault(ErrorKind.EXPRESSION, "a correlation expects a value that is too large")
         if values:
             expected[str(position)] = values
     return lambda: _begin(work, frame, spec, ListenState(expected))
