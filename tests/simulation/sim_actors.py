@@ -267,7 +267,8 @@ class Replica:
         elif kind == 2:
             self.inbox += await self.sweeps.mend_children()
         elif kind == 6:
-            await self.events.sweep()
+            if self.stage.world.mutation.look_again:
+                await self.events.sweep()
         elif kind == 3:
             self.windows.held_back.add(QUEUE)
             await self.sweeps.refill()

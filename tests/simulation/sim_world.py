@@ -111,6 +111,8 @@ class Mutation:
     publications: bool = True
     publish_again: bool = True
     claims: bool = True
+    look_again: bool = True
+    """For listeners and events that a crash kept apart."""
 
 
 class World:
