@@ -20,7 +20,7 @@ def run_call(work: Work, frame: Frame, scope: TaskScope) -> Outcome:
     assert type(spec) is CallSpec
     arguments = work.evaluate_value(spec.input, scope)
     if spec.input_schema is not None:
-        spec.input_schema.check(arguments.json)
+        spec.input_schema.check(arguments)
     return lambda: _open_call(work, frame, spec, arguments)
 
 
@@ -74,7 +74,10 @@ def _child_wait(frame: Frame, child: ChildStart) -> OpenWait:
 
 
 def _text(work: Work, spec: RunSpec, name: str, scope: TaskScope) -> str:
-    text: Json = work.evaluate_value(getattr(spec, name), scope).json
+    value = work.evaluate_value(getattr(spec, name), scope)
+    if value.secrets is not None:
+        raise fault(ErrorKind.EXPRESSION, f"the {name} of the workflow to run holds a secret")
+    text: Json = value.json
     if not isinstance(text, str):
         raise fault(ErrorKind.EXPRESSION, f"the {name} of the workflow to run is not a text")
     return text

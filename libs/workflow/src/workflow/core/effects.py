@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from workflow.core.values import Json, Value
+from workflow.core.values import Json, Secrets, Value
 
 
 class Phase(StrEnum):
@@ -117,6 +117,8 @@ class OpenWait(NamedTuple):
 class StoredValue:
     id: str
     raw: bytes
+    secrets: Secrets = None
+    """Set: it is to be stored sealed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ def _input(work: Work, frame: Frame, raw: Value, scope: TaskScope) -> Value:
     node = frame.node
     frame.raw = raw
     if node.input_schema is not None:
-        node.input_schema.check(work.read(raw))
+        node.input_schema.check(work.loaded(raw))
     value = raw if node.input_from is None else work.evaluate_value(node.input_from, scope)
     frame.input = value
     return value

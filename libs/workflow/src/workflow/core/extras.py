@@ -13,7 +13,7 @@ import orjson
 
 from workflow.core.effects import StoredValue
 from workflow.core.state import State, derived_id
-from workflow.core.values import INLINE_BYTES_MAX, Json, Reference, Value
+from workflow.core.values import INLINE_BYTES_MAX, Json, Reference, Secrets, Value
 
 LOOP_CHUNK_BYTES = 4096
 """Items of a loop are stored in pieces of about this size; one piece is read per turn of the loop at most."""
@@ -38,18 +38,18 @@ class Packer:
         reference = value.reference
         if reference is None:
             raw = value.raw
-            if len(raw) <= INLINE_BYTES_MAX:
+            if len(raw) <= INLINE_BYTES_MAX and value.secrets is None:
                 return [orjson.Fragment(raw)]
             reference = self._state.keep(value)
-            self.stored.append(StoredValue(reference.id, raw))
+            self.stored.append(StoredValue(reference.id, raw, value.secrets))
         if value.is_loaded:
             self._state.weight += reference.size
         return [reference.id, reference.size]
 
-    def named(self, name: str, raw: bytes) -> None:
+    def named(self, name: str, raw: bytes, secrets: Secrets = None) -> None:
         """Store under an id that follows from `name`."""
         self._state.weight += len(raw)
-        self.stored.append(StoredValue(self.id_of(name), raw))
+        self.stored.append(StoredValue(self.id_of(name), raw, secrets))
 
     def id_of(self, name: str) -> str:
         return derived_id(self._state.facts.id, name)
@@ -108,22 +108,27 @@ class LoopState:
     saved: bool = False
     chunk_index: int = -1
     chunk: Value | None = None
+    secrets: Secrets = None
+    """What `items` were made from; stored pieces know it by themselves."""
 
     @staticmethod
-    def over(items: list[Json], size: int) -> LoopState:
+    def over(items: list[Json], size: int, secrets: Secrets = None) -> LoopState:
         """A loop over items that make up `size` bytes of JSON."""
-        chunk = 0 if size <= INLINE_BYTES_MAX else max(1, LOOP_CHUNK_BYTES * len(items) // size)
-        return LoopState(0, len(items), chunk, items)
+        inline = size <= INLINE_BYTES_MAX and secrets is None
+        chunk = 0 if inline else max(1, LOOP_CHUNK_BYTES * len(items) // size)
+        return LoopState(0, len(items), chunk, items, secrets=secrets)
 
     def item(self, state: State, frame_id: int) -> Value:
         """The current item; for a stored one that is not loaded, the piece that has it."""
         if self.items is not None:
-            return Value(self.items[self.index])
+            return Value(self.items[self.index], secrets=self.secrets)
         number, offset = divmod(self.index, self.chunk_size)
         if self.chunk is None or self.chunk_index != number:
             id = derived_id(state.facts.id, f"loop/{frame_id}/{number}")
             self.chunk, self.chunk_index = Value.of_reference(Reference(id, 0)), number
-        return Value(self.chunk.json[offset]) if self.chunk.is_loaded else self.chunk
+        if not self.chunk.is_loaded:
+            return self.chunk
+        return Value(self.chunk.json[offset], secrets=self.chunk.secrets)
 
     def pack(self, packer: Packer, frame_id: int) -> list[Json]:
         if self.chunk_size == 0:
@@ -132,7 +137,7 @@ class LoopState:
             assert self.items is not None
             for number, start in enumerate(range(0, self.count, self.chunk_size)):
                 piece = orjson.dumps(self.items[start : start + self.chunk_size])
-                packer.named(f"loop/{frame_id}/{number}", piece)
+                packer.named(f"loop/{frame_id}/{number}", piece, self.secrets)
             self.saved = True
         return [self.index, self.count, self.chunk_size]
 

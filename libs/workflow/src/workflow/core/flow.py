@@ -30,7 +30,7 @@ def leave(work: Work, frame: Frame) -> None:
     try:
         spec = node.spec
         if type(spec) is CallSpec and spec.output_schema is not None:
-            spec.output_schema.check(work.read(value))
+            spec.output_schema.check(work.loaded(value))
         output, context = transformed(work, node, value, scope)
     except TaskFault as fault:
         fail(work, frame, fault.failure)
@@ -46,13 +46,13 @@ def transformed(work: Work, node: Node, raw: Value, scope: TaskScope) -> tuple[V
     if node.output_as is not None:
         output = work.evaluate_value(node.output_as, scope)
     if node.output_schema is not None:
-        node.output_schema.check(work.read(output))
+        node.output_schema.check(work.loaded(output))
     context = None
     if node.export_as is not None:
         scope.value = scope.output = output
         context = work.evaluate_value(node.export_as, scope)
         if node.export_schema is not None:
-            node.export_schema.check(context.json)
+            node.export_schema.check(context)
     return output, context
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 from workflow.core.cancelling import cancel_inside
 from workflow.core.extras import BranchResult, ForkState, Unpacker, unpack_result
 from workflow.core.nodes import ForkSpec
 from workflow.core.outcomes import Done, Outcome
 from workflow.core.scope import TaskScope, context_of
 from workflow.core.state import Frame, Step, derived_id
-from workflow.core.values import Reference, Value
+from workflow.core.values import Reference, Secrets, Value, together
 from workflow.core.work import Work
 
 
@@ -55,7 +57,7 @@ def join(work: Work, fork: Frame) -> None:
         fork.thread.context = _merged(work, fork, contexts)
         fork.thread.encoded = None
     raw = b"[" + b",".join(result.output.raw for result in results) + b"]"
-    fork.value = Value.of_bytes(raw)
+    fork.value = Value.of_bytes(raw, _secrets_of([result.output for result in results]))
     fork.extra = None
     work.schedule(fork, Step.LEAVE)
 
@@ -86,9 +88,14 @@ def _results(work: Work, fork: Frame, state: ForkState) -> list[BranchResult]:
 
 def _merged(work: Work, fork: Frame, contexts: list[Value]) -> Value:
     """Shallowly, later branches over earlier ones. A context that is no object replaces what was there."""
-    merged = work.read(context_of(fork))
+    before = context_of(fork)
+    merged = work.read(before)
     for context in contexts:
         exported = context.json
         both = isinstance(merged, dict) and isinstance(exported, dict)
         merged = {**merged, **exported} if both else exported
-    return Value(merged)
+    return Value(merged, secrets=_secrets_of([before, *contexts]))
+
+
+def _secrets_of(values: list[Value]) -> Secrets:
+    return reduce(together, (value.secrets for value in values), None)

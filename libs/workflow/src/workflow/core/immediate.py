@@ -7,7 +7,7 @@ from workflow.core.nodes import ListSpec, RaiseSpec, SetSpec, SwitchSpec, Then, 
 from workflow.core.outcomes import Done, Outcome, milliseconds_of
 from workflow.core.scope import TaskScope
 from workflow.core.state import Frame
-from workflow.core.values import Json
+from workflow.core.values import REDACTED, Json
 from workflow.core.work import Work, truthy
 
 
@@ -39,7 +39,9 @@ def run_switch(work: Work, frame: Frame, scope: TaskScope) -> Outcome:
 def run_raise(work: Work, frame: Frame, scope: TaskScope) -> Outcome:
     spec = frame.node.spec
     assert type(spec) is RaiseSpec
-    raise TaskFault(Failure(_checked(work.evaluate_value(spec.error, scope).json)))
+    given = work.evaluate_value(spec.error, scope)
+    error = _checked(given.json)
+    raise TaskFault(Failure(error if given.secrets is None else _concealed(error, given.secrets)))
 
 
 def run_wait(work: Work, frame: Frame, scope: TaskScope) -> Outcome:
@@ -53,6 +55,15 @@ def run_wait(work: Work, frame: Frame, scope: TaskScope) -> Outcome:
 
 def void(_: object) -> None:
     """Drop what a call gives, where a lambda must give nothing."""
+
+
+def _concealed(error: dict[str, Json], secrets: frozenset[str]) -> dict[str, Json]:
+    """Errors are recorded and shown, so what may have been made from secrets is left out of them."""
+    hidden: dict[str, Json] = {name: REDACTED for name in ("title", "detail") if name in error}
+    for name in ("type", "instance"):
+        if any(secret in error.get(name, "") for secret in secrets):
+            hidden[name] = REDACTED
+    return {**error, **hidden}
 
 
 def _checked(given: Json) -> dict[str, Json]:

@@ -24,7 +24,7 @@ def run_for(work: Work, frame: Frame, scope: TaskScope) -> Outcome:
     value = scope.value
     if not items or not spec.tasks:
         return Done(value)
-    loop = LoopState.over(items, len(given.raw))
+    loop = LoopState.over(items, len(given.raw), given.secrets)
     return lambda: _begin(work, frame, loop, value)
 
 

@@ -37,4 +37,6 @@ def milliseconds_of(work: Work, duration: Duration, scope: TaskScope) -> int:
     try:
         return parse_duration(work.evaluate(duration.formula, scope))
     except InvalidDuration as error:
+        if work.reads_secrets:
+            raise fault(ErrorKind.EXPRESSION, "the duration is unusable") from None
         raise fault(ErrorKind.EXPRESSION, f"the duration is unusable: {error}") from error

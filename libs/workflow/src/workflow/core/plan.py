@@ -29,6 +29,8 @@ class Plan:
     """Whether some expression reads `$workflow`, so that the workflow's raw input must be kept."""
     listens: bool = False
     """Whether events may be kept for its executions."""
+    secrets: tuple[str, ...] = ()
+    """Names of the secrets that it may read."""
 
 
 def compile_plan(document: Definition | Mapping[str, Json], functions: FunctionCatalog) -> Plan:
@@ -62,7 +64,14 @@ class _Planner(Compiler):
         root.spec = ListSpec(self.tasks(document["do"], "/do", "/do"))
         nodes = tuple(self._nodes)
         listens = any(node.kind is Kind.LISTEN for node in nodes)
-        return Plan(document, nodes, root, "workflow" in self._reads.everything, listens)
+        return Plan(
+            document,
+            nodes,
+            root,
+            "workflow" in self._reads.everything,
+            listens,
+            tuple(self.use.get("secrets") or ()),
+        )
 
     def tasks(self, entries: list[Json], pointer: str, prefix: str) -> tuple[Node, ...]:
         """The nodes of a task list. `prefix` is where the list stands in the task that has it."""

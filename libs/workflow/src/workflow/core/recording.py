@@ -8,7 +8,7 @@ from workflow.core.extras import CallReport
 from workflow.core.nodes import CallSpec, Kind
 from workflow.core.state import Frame
 from workflow.core.tree import task_id_of
-from workflow.core.values import Json, Value
+from workflow.core.values import REDACTED, Json, Value
 from workflow.core.work import Work
 
 OUTPUT_INLINE_BYTES_MAX = 1024
@@ -109,7 +109,9 @@ def _add_report(frame: Frame, event: dict[str, Json]) -> None:
 
 def _add_output(work: Work, event: dict[str, Json], output: Value, *, stored: bool) -> None:
     # A stored value is named even if it happens to be in memory: history must not depend on what a host cached.
-    if output.reference is not None:
+    if output.secrets is not None:
+        event["output"] = REDACTED
+    elif output.reference is not None:
         _refer(event, output)
     elif len(output.raw) <= OUTPUT_INLINE_BYTES_MAX:
         event["output"] = output.json

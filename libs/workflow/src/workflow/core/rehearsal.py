@@ -30,12 +30,13 @@ from workflow.core.rehearsed_events import RehearsedEvents
 from workflow.core.snapshot import decode
 from workflow.core.state import State, derived_id, new_state
 from workflow.core.turn import Turn, TurnResult
-from workflow.core.values import Json, Value
+from workflow.core.values import Json, Secrets, Value
 from workflow.core.work import (
     EvaluationFailure,
     EvaluationResult,
     Limits,
     NeedEvaluation,
+    NeedSecrets,
     NeedValues,
 )
 from workflow.document.catalog import FunctionCatalog, Functions
@@ -87,6 +88,7 @@ class Rehearsed:
     """Execution and key of the wait."""
     phase: Phase = Phase.PENDING
     output: Json = None
+    secrets: Secrets = None
     error: Mapping[str, Json] | None = None
     history: list[dict[str, Json]] = field(default_factory=list)
     open: dict[str, OpenWait] = field(default_factory=dict)
@@ -108,12 +110,15 @@ class Rehearsal:
         functions: FunctionCatalog | None = None,
         limits: Limits | None = None,
         evaluate: Callable[[NeedEvaluation], EvaluationResult | EvaluationFailure] | None = None,
+        secrets: Mapping[str, Json] | None = None,
     ) -> None:
         catalog = functions or Functions()
         self._plans = [compile_plan(document, catalog) for document in documents]
         self._answers = dict(answers or {})
         self._limits = limits or Limits()
         self._evaluate = evaluate or evaluate_here
+        self._secrets = dict(secrets or {})
+        self._sealed: dict[tuple[str, str], Secrets] = {}
         self._asked: dict[str, int] = {}
         self._agenda: list[tuple[int, int, str, Message | Mapping[str, Json]]] = []
         self._tickets = count()
@@ -183,13 +188,24 @@ class Rehearsal:
         """The turn itself, with whatever it asks for."""
         turn = Turn(self.executions[id].plan, state, now_ms=self.now_ms, limits=self._limits)
         answer = turn.run(message)
-        while isinstance(answer, NeedValues | NeedEvaluation):
+        while isinstance(answer, NeedValues | NeedEvaluation | NeedSecrets):
             if isinstance(answer, NeedValues):
-                turn.supply_values({ref: self._values[id, ref] for ref in answer.references})
+                turn.supply_values(
+                    {ref: self._values[id, ref] for ref in answer.references},
+                    {ref: self._sealed[id, ref] for ref in answer.references},
+                )
+            elif isinstance(answer, NeedSecrets):
+                self._supply_secrets(turn, answer)
             else:
                 turn.supply_evaluation(self._evaluate(answer))
             answer = turn.resume()
         return turn.finish()
+
+    def _supply_secrets(self, turn: Turn, need: NeedSecrets) -> None:
+        absent = [name for name in need.names if name not in self._secrets]
+        obstacle = f"there is no secret {absent[0]!r}" if absent else ""
+        known = {name: self._secrets[name] for name in need.names if name in self._secrets}
+        turn.supply_secrets(known, obstacle)
 
     def _commit(self, id: str, execution: Rehearsed, result: TurnResult) -> None:
         effects = result.effects
@@ -200,6 +216,7 @@ class Rehearsal:
             self.events.keep(event)
         for value in effects.values:
             self._values[id, value.id] = value.raw
+            self._sealed[id, value.id] = value.secrets
         for key in effects.closed:
             del execution.open[key]
         self._open(id, execution, effects)
@@ -208,6 +225,7 @@ class Rehearsal:
             execution.error = effects.error
             if effects.output is not None:
                 execution.output = self._read(id, effects.output)
+                execution.secrets = effects.output.secrets
             if effects.phase.is_final:
                 self._tell_parent(execution)
         for key in effects.cancelled_children:
@@ -272,7 +290,7 @@ class Rehearsal:
             header = plan.document["document"]
             if (header["namespace"], header["name"]) == (child.namespace, child.name):
                 parent = (id, wait.key) if child.awaited else None
-                given = Value(self._read(id, child.input))
+                given = Value(self._read(id, child.input), secrets=child.input.secrets)
                 self.start(plan, _child_id(id, wait.key), given, parent)
                 return
         detail = f"there is no workflow {child.namespace}/{child.name}"
@@ -283,13 +301,14 @@ class Rehearsal:
             return
         parent_id, key = execution.parent
         error = dict(execution.error) if execution.error is not None else None
-        output = Value(execution.output)
+        output = Value(execution.output, secrets=execution.secrets)
         self.send(parent_id, ChildClosed(key, execution.phase.value, output, error))
 
     def _read(self, id: str, value: Value) -> Json:
         if not value.is_loaded:
             assert value.reference is not None
-            value.load(self._values[id, value.reference.id])
+            place = (id, value.reference.id)
+            value.load(self._values[place], self._sealed[place])
         return value.json
 
 

@@ -51,7 +51,7 @@ class TaskScope:
             case "runtime":
                 return RUNTIME
             case "secrets":
-                return {}
+                return self.work.secrets()
             case "authorization":
                 return None
             case _:

@@ -26,13 +26,14 @@ from workflow.core.plan import Plan
 from workflow.core.recording import name_outputs, record_workflow, store_results
 from workflow.core.snapshot import encode
 from workflow.core.state import Frame, State, Step
-from workflow.core.values import Value
+from workflow.core.values import Json, Secrets, Value
 from workflow.core.work import (
     EvaluationFailure,
     EvaluationResult,
     Interrupted,
     Limits,
     NeedEvaluation,
+    NeedSecrets,
     NeedValues,
     Work,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "EvaluationResult",
     "Limits",
     "NeedEvaluation",
+    "NeedSecrets",
     "NeedValues",
     "Turn",
     "TurnResult",
@@ -62,7 +64,7 @@ class Done:
 
 _DONE = Done()
 
-Answer = Done | NeedValues | NeedEvaluation
+Answer = Done | NeedValues | NeedEvaluation | NeedSecrets
 
 
 class TurnResult(NamedTuple):
@@ -95,13 +97,20 @@ class Turn:
             return _DONE
         return self._drive()
 
-    def supply_values(self, loaded: Mapping[str, bytes]) -> None:
-        """The values that `NeedValues` asked for."""
+    def supply_values(
+        self, loaded: Mapping[str, bytes], secrets: Mapping[str, Secrets] | None = None
+    ) -> None:
+        """The values that `NeedValues` asked for; `secrets` are of those that were stored sealed."""
         for value in self._waiting_for:
             if value.reference is not None and not value.is_loaded:
-                value.load(loaded[value.reference.id])
+                id = value.reference.id
+                value.load(loaded[id], secrets.get(id) if secrets else None)
                 self._state.weight += len(value.raw)
         self._waiting_for = ()
+
+    def supply_secrets(self, secrets: Mapping[str, Json], obstacle: str = "") -> None:
+        """What `NeedSecrets` asked for, or in words what keeps it from being known."""
+        self._work.know_secrets(secrets, obstacle)
 
     def supply_evaluation(self, outcome: EvaluationResult | EvaluationFailure) -> None:
         """What `NeedEvaluation` asked for."""

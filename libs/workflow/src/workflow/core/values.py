@@ -11,6 +11,12 @@ import orjson
 Json = Any
 """None, bool, int, float, str, list or dict with str keys: what orjson reads and writes."""
 
+Secrets = frozenset[str] | None
+"""The texts of the secrets that a value was made from; None if it was made from none."""
+
+REDACTED: Final = "[redacted]"
+"""Stands where something made from secrets would be shown."""
+
 INLINE_BYTES_MAX = 256
 """Values up to this many bytes of JSON live in the snapshot; it must stay small, it is written every turn."""
 
@@ -45,6 +51,29 @@ def _is_deeper(json: Json, levels: int) -> bool:
     return True
 
 
+def texts_in(json: Json) -> frozenset[str]:
+    """Every text and number in a secret: what must not be seen anywhere."""
+    found: set[str] = set()
+    left = [json]
+    while left:
+        each = left.pop()
+        if isinstance(each, dict):
+            left.extend(each.values())
+        elif isinstance(each, list):
+            left.extend(each)
+        elif isinstance(each, str | int | float) and not isinstance(each, bool):
+            found.add(str(each))
+    found.discard("")
+    return frozenset(found)
+
+
+def together(first: Secrets, second: Secrets) -> Secrets:
+    """What is made from both values is made from the secrets of both."""
+    if first is None or second is None:
+        return second if first is None else first
+    return first | second
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """Names a row of `payloads`, written once, never changed."""
@@ -59,7 +88,7 @@ class Reference:
 class Value:
     """A JSON value, its encoding, or a reference to where it is stored; at least one of the three."""
 
-    __slots__ = ("_json", "_known", "_raw", "reference")
+    __slots__ = ("_json", "_known", "_raw", "reference", "secrets")
 
     def __init__(
         self,
@@ -68,20 +97,23 @@ class Value:
         known: bool = True,
         raw: bytes | None = None,
         reference: Reference | None = None,
+        secrets: Secrets = None,
     ) -> None:
         assert known or reference is not None or raw is not None
         self._json = json
         self._known = known
         self._raw = raw
         self.reference = reference
+        self.secrets = secrets
+        """Set if it was made from secrets: then it is stored and sent sealed only, and never shown."""
 
     @classmethod
     def of_reference(cls, reference: Reference) -> Value:
         return cls(known=False, reference=reference)
 
     @classmethod
-    def of_bytes(cls, raw: bytes) -> Value:
-        return cls(known=False, raw=raw)
+    def of_bytes(cls, raw: bytes, secrets: Secrets = None) -> Value:
+        return cls(known=False, raw=raw, secrets=secrets)
 
     @property
     def is_loaded(self) -> bool:
@@ -104,11 +136,18 @@ class Value:
 
     def copy(self) -> Value:
         """The same value under a name of its own: a turn may give its copy a reference that is never committed."""
-        return Value(self._json, known=self._known, raw=self._raw, reference=self.reference)
+        return Value(
+            self._json,
+            known=self._known,
+            raw=self._raw,
+            reference=self.reference,
+            secrets=self.secrets,
+        )
 
-    def load(self, raw: bytes) -> None:
+    def load(self, raw: bytes, secrets: Secrets = None) -> None:
         """Fill in what the reference names."""
         self._raw = raw
+        self.secrets = secrets
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Value):
@@ -120,4 +159,6 @@ class Value:
     __hash__ = None  # type: ignore[assignment]  # mutable cache inside; never a key
 
     def __repr__(self) -> str:
+        if self.secrets is not None:
+            return "Value(made from secrets)"
         return f"Value({self.reference!r})" if not self.is_loaded else f"Value({self.raw[:80]!r})"

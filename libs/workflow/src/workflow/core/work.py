@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import orjson
@@ -17,7 +18,14 @@ from workflow.core.scope import TaskScope
 from workflow.core.state import Frame, State, Step
 from workflow.core.stowage import unstow
 from workflow.core.tree import attach, task_id_of
-from workflow.core.values import Json, Value, why_not_carried
+from workflow.core.values import (
+    Json,
+    Secrets,
+    Value,
+    texts_in,
+    together,
+    why_not_carried,
+)
 from workflow.expressions import Expression, ExpressionFailed
 
 
@@ -67,6 +75,16 @@ class NeedEvaluation:
     variables: dict[str, Json]
 
 
+@dataclass(frozen=True, slots=True)
+class NeedSecrets:
+    """Open these secrets of the organisation, then `supply_secrets` and `resume`."""
+
+    names: tuple[str, ...]
+
+
+_CONCEALED = "the expression failed; it reads secrets, so no more is said"
+
+
 def truthy(json: Json) -> bool:
     """What jq takes for true: all but null and false."""
     return json is not None and json is not False
@@ -75,7 +93,7 @@ def truthy(json: Json) -> bool:
 class Interrupted(Exception):
     """Ends the attempt at an agenda item until the host has supplied what it needs."""
 
-    def __init__(self, need: NeedValues | NeedEvaluation, values: tuple[Value, ...] = ()) -> None:
+    def __init__(self, need: NeedValues | NeedEvaluation | NeedSecrets, values: tuple[Value, ...] = ()) -> None:
         super().__init__()
         self.need = need
         self.values = values
@@ -100,13 +118,26 @@ class Work:
         """An event that is to be matched before anything else is done."""
         self._opened: dict[str, OpenWait] = {}
         self._memo: list[EvaluationResult | EvaluationFailure] = []
+        self._memo_secrets: list[Secrets] = []
         self._memo_at = 0
+        self._touched: Secrets = None
+        """Of what the evaluation at work has read so far."""
+
+        self._secrets: Mapping[str, Json] | None = None
+        self._obstacle = ""
 
     # Reading and evaluating
 
     def read(self, value: Value) -> Json:
+        json = self.loaded(value).json
+        if value.secrets is not None:
+            self._touched = together(self._touched, value.secrets)
+        return json
+
+    def loaded(self, value: Value) -> Value:
+        """The value itself, once the host has supplied it."""
         if value.is_loaded:
-            return value.json
+            return value
         raise self.missing(value)
 
     def missing(self, *values: Value) -> Interrupted:
@@ -120,11 +151,33 @@ class Work:
             raise self.missing(item)
         return item
 
+    def secrets(self) -> Json:
+        """`$secrets`: those that the definition names. They are never kept, the host opens them anew each turn."""
+        names = self.plan.secrets
+        if names and self._secrets is None:
+            raise Interrupted(NeedSecrets(names))
+        if self._obstacle:
+            raise fault(ErrorKind.CONFIGURATION, self._obstacle)
+        if self._secrets:
+            self._touched = together(self._touched, texts_in(self._secrets))
+        return self._secrets or {}
+
+    @property
+    def reads_secrets(self) -> bool:
+        """Whether the last evaluation read anything that was made from secrets."""
+        return self._touched is not None
+
+    def know_secrets(self, secrets: Mapping[str, Json], obstacle: str) -> None:
+        self._secrets, self._obstacle = dict(secrets), obstacle
+
     def evaluate(self, formula: Formula, scope: TaskScope) -> Json:
         """The formula's value; what an expression fails with becomes the task's fault."""
+        self._touched = None
         try:
             return formula(scope)
         except ExpressionFailed as error:
+            if self._touched is not None:
+                raise fault(ErrorKind.EXPRESSION, _CONCEALED) from None
             # `error` in jq can say anything.
             raise fault(ErrorKind.EXPRESSION, str(error).replace("\x00", "\ufffd")) from error
 
@@ -140,13 +193,14 @@ class Work:
         obstacle = why_not_carried(json, raw)
         if obstacle is not None:
             raise fault(ErrorKind.EXPRESSION, f"the expression's value cannot be used: {obstacle}")
-        return Value(json, raw=raw)
+        return Value(json, raw=raw, secrets=self._touched)
 
     def begin_item(self) -> None:
         self._memo_at = 0
 
     def end_item(self) -> None:
         self._memo.clear()
+        self._memo_secrets.clear()
 
     def evaluate_elsewhere(self, expression: Expression, scope: TaskScope) -> Json:
         """The n-th slow evaluation of this item: known from an earlier attempt, or needed now."""
@@ -155,7 +209,9 @@ class Work:
         if at == len(self._memo):
             variables = {name: scope.variable(name) for name in sorted(expression.variables)}
             current = scope.current()
+            self._memo_secrets[at:] = [self._touched]
             raise Interrupted(NeedEvaluation(expression.source, current, variables))
+        self._touched = together(self._touched, self._memo_secrets[at])
         match self._memo[at]:
             case EvaluationResult(value):
                 return value

@@ -46,6 +46,10 @@ EXECUTABLE: frozenset[Construct] = frozenset(
         Construct.RUN_WORKFLOW,
         Construct.AUTHENTICATION_BASIC,
         Construct.AUTHENTICATION_BEARER,
+        Construct.AUTHENTICATION_DIGEST,
+        Construct.AUTHENTICATION_OAUTH2,
+        Construct.AUTHENTICATION_OIDC,
+        Construct.SECRETS,
     }
 )
 """What this version executes, besides the control flow that every engine has."""
@@ -62,10 +66,6 @@ ALTERNATIVES: dict[Construct, str] = {
     Construct.RUN_CONTAINER: "Offer it as a function of your own worker and call that.",
     Construct.RUN_SCRIPT: "Use `set` with jq, or a function of your own worker.",
     Construct.RUN_SHELL: "Offer it as a function of your own worker and call that.",
-    Construct.AUTHENTICATION_DIGEST: "Use basic or bearer authentication.",
-    Construct.AUTHENTICATION_OAUTH2: "Fetch the token with `call: http` and use it as `bearer`.",
-    Construct.AUTHENTICATION_OIDC: "Fetch the token with `call: http` and use it as `bearer`.",
-    Construct.SECRETS: "Pass the value in the workflow's input.",
     Construct.AUTHORIZATION: "Pass the value in the workflow's input.",
     Construct.EXTENSIONS: "Write the tasks before and after where they are needed.",
     Construct.SCHEMA_RESOURCE: "Copy the schema into `schema.document`.",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from workflow.document.catalog import FunctionCatalog, Functions
 from workflow.document.checks import (
     arguments,
+    authentication,
     expressions,
     flow,
     http_calls,
@@ -90,6 +91,7 @@ _CHECKS = (
     schemas.check,
     http_calls.check,
     arguments.check,
+    authentication.check,
     policies.check,
     schedules.check,
 )

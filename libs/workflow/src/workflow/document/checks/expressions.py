@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from functools import partial
 
+from workflow.document.checks.authentication import check_secrets
 from workflow.document.checks.examined import Examined
 from workflow.document.checks.support import refuse
 from workflow.document.checks.variables import ALWAYS, Variables
@@ -50,13 +51,16 @@ def check(document: Examined, executable: frozenset[Construct], report: Report) 
         if not isinstance(text, str) or not _is_evaluated(visit, text):
             continue
         try:
-            found = _compile(visit, text)
+            found = list(_compile(visit, text))
         except ExpressionSyntaxError as error:
             _tell_syntax(error, visit.pointer, report)
             continue
         names = frozenset[str]().union(*(expression.variables for expression in found))
         _check_variables(names, variables, visit.pointer, report)
         _check_support(names, visit.pointer, executable, report)
+        if "secrets" in names and Construct.SECRETS in executable:
+            reading = [each for each in found if "secrets" in each.variables]
+            check_secrets(reading, visit.pointer, document, report)
 
 
 def is_expression_only(visit: Visit) -> bool:
