@@ -5,7 +5,9 @@ with its password, a request's headers, the row that PostgreSQL refuses.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from types import NoneType
 from typing import Any, Final
@@ -13,7 +15,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, SecretStr
 
-REDACTED: Final = "[redacted]"
+from common.security.hiding import REDACTED, Hiding
+
 WITHHELD: Final = "[withheld]"
 SECRET_LENGTH_MIN: Final = 8
 """Shorter ones would also be found where they are not meant."""
@@ -60,6 +63,23 @@ _QUOTED_CONTENTS: Final = re.compile(
 )
 
 
+_hiding: ContextVar[Hiding | None] = ContextVar("hiding", default=None)
+
+
+@contextmanager
+def hidden_from_logs(hiding: Hiding) -> Iterator[None]:
+    """Keep what `hiding` knows, now or later, out of lines that are logged in the block."""
+    token = _hiding.set(hiding)
+    try:
+        yield
+    finally:
+        _hiding.reset(token)
+
+
+def _readable(value: Any) -> Any:
+    return str(value) if isinstance(value, BaseException) else value
+
+
 class Redactor:
     """Cleans texts and the fields of log lines."""
 
@@ -75,6 +95,8 @@ class Redactor:
 
     def line(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         """All fields of a log line."""
+        if (hiding := _hiding.get()) is not None and hiding.secrets:
+            fields = hiding.json({name: _readable(value) for name, value in fields.items()})
         if self._is_harmless(fields):
             return fields
         return {name: self.field(name, value) for name, value in fields.items()}

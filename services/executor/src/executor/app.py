@@ -13,6 +13,7 @@ from common.health import Check, database_check, serve_health
 from common.lifecycle import background, run_until_signalled, tune_garbage_collection
 from common.logs import get_logger
 from common.postgres import create_pool
+from common.security.vault import Vault
 from common.serving.functions import Function
 from common.serving.ports import Handler
 from common.serving.server import TaskServer, instance_name
@@ -85,6 +86,7 @@ async def executor_service(settings: ExecutorSettings) -> AsyncGenerator[TaskSer
             store=PayloadStore(pool),
             lease=settings,
             armed_failpoint=settings.kwe_failpoint,
+            vault=Vault.of(settings),
         )
         drain_s = max(1.0, settings.shutdown_grace.total_seconds() - DRAIN_RESERVE_S)
         async with server.running(drain_s=drain_s):

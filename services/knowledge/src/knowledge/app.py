@@ -10,6 +10,7 @@ from common.health import Check, Health, serve_health
 from common.lifecycle import tune_garbage_collection
 from common.migrations import pending
 from common.postgres import create_pool
+from common.security.vault import Vault
 from common.serving.server import TaskServer, instance_name
 from common.serving.store import PayloadStore
 from common.settings import KnowledgeSettings
@@ -126,6 +127,7 @@ async def _task_server(
         store=payloads,
         lease=settings,
         armed_failpoint=settings.kwe_failpoint,
+        vault=Vault.of(settings),
     )
 
 

@@ -9,10 +9,12 @@ import structlog
 from common.contracts.administration import (
     CreateApiKey,
     CreateOrganization,
+    DeleteSecret,
     RedriveDeadLetter,
     RegisterFunctions,
     RegisterWorkflow,
     RevokeApiKey,
+    SetSecret,
 )
 from common.contracts.base import Request, encode
 from common.contracts.replies import Reply
@@ -31,6 +33,8 @@ ADMINISTRATION = frozenset(
         CreateApiKey,
         RevokeApiKey,
         RedriveDeadLetter,
+        SetSecret,
+        DeleteSecret,
     }
 )
 
@@ -57,9 +61,22 @@ class AdministrationStore(Protocol):
     async def redrive(self, command: RedriveDeadLetter) -> Outgoing | None: ...
 
 
+class SecretsStore(Protocol):
+    """Raises as the other one does."""
+
+    async def put(self, command: SetSecret) -> dict[str, Any]:
+        """What the secret is now, but for its value."""
+        ...
+
+    async def remove(self, command: DeleteSecret) -> bool:
+        """Whether there was one."""
+        ...
+
+
 class Administration:
-    def __init__(self, store: AdministrationStore, bus: Bus) -> None:
+    def __init__(self, store: AdministrationStore, secrets: SecretsStore, bus: Bus) -> None:
         self._store = store
+        self._secrets = secrets
         self._bus = bus
 
     async def handle(self, command: Request, entry: Entry) -> None:
@@ -101,6 +118,12 @@ class Administration:
                     return refuse(command, 404, "not_found", "There is no such dead letter.")
                 outgoing.append(again)
                 status = 202
+            case SetSecret():
+                body = await self._secrets.put(command)
+            case DeleteSecret():
+                if not await self._secrets.remove(command):
+                    return refuse(command, 404, "not_found", "There is no such secret.")
+                status = 204
         return Reply(
             organization_id=command.organization_id,
             request_id=command.message_id,

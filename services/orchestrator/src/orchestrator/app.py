@@ -14,6 +14,7 @@ from common.errors import ConfigurationError
 from common.health import database_check, migrations_check, serve_health
 from common.lifecycle import background, run_until_signalled, tune_garbage_collection
 from common.postgres import create_pool, load_queries
+from common.security.vault import Vault
 from common.settings import OrchestratorSettings
 from common.streams import names
 from common.streams.connection import REDIS_ERRORS
@@ -41,6 +42,7 @@ from orchestrator.storage.administration import DeadLetters, PostgresAdministrat
 from orchestrator.storage.installation import (
     DatabaseClock,
 )
+from orchestrator.storage.secrets import PostgresSecrets
 from orchestrator.suspects import Suspects
 from orchestrator.sweeps import Sweeps
 from orchestrator.upkeep import Upkeep
@@ -73,7 +75,9 @@ class Orchestrator:
             instance=base.instance,
             dispatcher=self.dispatcher,
             notes=Notes(PostgresTasks(base.pool), base.bus),
-            administration=Administration(PostgresAdministration(base.pool), base.bus),
+            administration=Administration(
+                PostgresAdministration(base.pool), PostgresSecrets(base.pool), base.bus
+            ),
             events=self.events,
             dead_letters=DeadLetters(base.pool),
             bus=base.bus,
@@ -137,7 +141,10 @@ async def _installation(
         raise ConfigurationError("The database has no tables yet: run `kwe migrate`.") from error
     assert row is not None
     return Installation(
-        row["partitions"], settings.events_max_length, Generation(row["redis_generation"])
+        row["partitions"],
+        settings.events_max_length,
+        Generation(row["redis_generation"]),
+        Vault.of(settings),
     )
 
 

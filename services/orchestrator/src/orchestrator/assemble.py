@@ -12,6 +12,7 @@ from common.contracts.base import INLINE_INPUT_BYTES_MAX, PayloadReference, enco
 from common.contracts.executions import ContinueExecution
 from common.contracts.tasks import TaskRequested
 from common.ids import derived_uuid7, partition_of, task_uuid
+from common.security.vault import Vault
 from common.streams import names
 from common.streams.publisher import Outgoing
 from orchestrator.deliveries import Live
@@ -32,8 +33,10 @@ from orchestrator.ports import (
     Write,
 )
 from orchestrator.publications import Owed, events_entries
-from workflow.core.effects import Effects, OpenWait, TaskStart
+from orchestrator.secrets import sealed
+from workflow.core.effects import Effects, OpenWait, StoredValue, TaskStart
 from workflow.core.turn import TurnResult
+from workflow.core.values import Value
 
 START_KEY = "start"
 """The wait of an execution that exists and has not begun: `admission` until it may, then `continue`."""
@@ -46,6 +49,11 @@ class Installation:
     partitions: int
     events_maxlen: int = 100_000
     generation: Generation = field(default_factory=Generation)
+    vault: Vault = field(default_factory=Vault)
+
+    def sealed(self, facts: Facts, value: Value | StoredValue) -> bytes:
+        """The value as it may be stored and sent."""
+        return sealed(self.vault, facts.organization_id, value.raw, value.secrets)
 
     def partition(self, execution_id: UUID) -> int:
         return partition_of(execution_id, self.partitions)
@@ -100,14 +108,19 @@ def write_turn(
     write.closed.extend((facts.execution_id, key) for key in effects.closed)
     for value in effects.values:
         write.payloads.append(
-            Payload(facts.execution_id, UUID(value.id), facts.organization_id, value.raw)
+            Payload(
+                facts.execution_id,
+                UUID(value.id),
+                facts.organization_id,
+                installation.sealed(facts, value),
+            )
         )
     if effects.phase is not None and expected >= 0:
         write.phases.append(
             PhaseChange(
                 facts.execution_id,
                 effects.phase.value,
-                effects.output.raw if effects.output is not None else None,
+                installation.sealed(facts, effects.output) if effects.output is not None else None,
                 orjson.dumps(effects.error) if effects.error is not None else None,
             )
         )
@@ -132,7 +145,11 @@ def _plain_wait(wait: OpenWait, facts: Facts, installation: Installation) -> New
 
 
 def new_execution(
-    facts: Facts, input_raw: bytes, labels: dict[str, str], effects: Effects | None
+    facts: Facts,
+    input_raw: bytes,
+    labels: dict[str, str],
+    effects: Effects | None,
+    installation: Installation,
 ) -> NewExecution:
     """The row of an execution; without effects it is pending."""
     if effects is None or effects.phase is None:
@@ -142,7 +159,7 @@ def new_execution(
         effects.phase.value,
         input_raw,
         labels,
-        effects.output.raw if effects.output is not None else None,
+        installation.sealed(facts, effects.output) if effects.output is not None else None,
         orjson.dumps(effects.error) if effects.error is not None else None,
     )
 
@@ -161,9 +178,7 @@ def add_tasks(
         if wait.task is None:
             continue
         partition = installation.partition(facts.execution_id)
-        body, payload = _request(
-            wait.key, wait.task, facts, partition, installation.generation.current
-        )
+        body, payload = _request(wait.key, wait.task, facts, partition, installation)
         published = windows.admit(wait.task.queue)
         write.opened.append(
             NewWait(
@@ -189,7 +204,7 @@ def add_tasks(
 
 
 def _request(
-    key: str, task: TaskStart, facts: Facts, partition: int, generation: str
+    key: str, task: TaskStart, facts: Facts, partition: int, installation: Installation
 ) -> tuple[bytes, Payload | None]:
     reference, payload, inline = None, None, None
     fits = task.input.is_loaded and len(task.input.raw) <= INLINE_INPUT_BYTES_MAX
@@ -200,9 +215,9 @@ def _request(
             size=task.input.reference.size,
         )
     elif fits:
-        inline = task.input.json
+        inline = _inline(task.input, facts, installation)
     else:
-        raw = task.input.raw
+        raw = installation.sealed(facts, task.input)
         payload_id = task_uuid(facts.execution_id, f"input/{key}")
         reference = PayloadReference(owner_id=facts.execution_id, id=payload_id, size=len(raw))
         payload = Payload(facts.execution_id, payload_id, facts.organization_id, raw)
@@ -222,9 +237,15 @@ def _request(
         input_ref=reference,
         timeout_ms=task.timeout_ms,
         at_most_once=task.at_most_once,
-        generation=generation,
+        generation=installation.generation.current,
     )
     return encode(request), payload
+
+
+def _inline(value: Value, facts: Facts, installation: Installation) -> object:
+    if value.secrets is None:
+        return value.json
+    return orjson.loads(installation.sealed(facts, value))
 
 
 def add_child(
@@ -249,8 +270,8 @@ def add_child(
         )
     if child.facts is None:
         return
-    value = child.wait.child.input
-    add_pending(write, child.facts, value.raw, {}, installation, admitted=child.admitted)
+    raw = installation.sealed(parent, child.wait.child.input)
+    add_pending(write, child.facts, raw, {}, installation, admitted=child.admitted)
     if not child.admitted:
         return
     owed.add_notice(
@@ -273,7 +294,7 @@ def add_pending(
     admitted: bool,
 ) -> None:
     """An execution that exists but has not begun, and the reason why."""
-    write.executions.append(new_execution(facts, input_raw, labels, None))
+    write.executions.append(new_execution(facts, input_raw, labels, None, installation))
     write.states.append(
         NewState(facts.execution_id, facts.organization_id, -1, 0, b"", final=False)
     )

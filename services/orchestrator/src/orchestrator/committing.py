@@ -181,7 +181,9 @@ class Committing:
         assemble.write_turn(write, live, result, self._installation, expected=live.version)
         if group.start is not None and live.version < 0:
             write.executions.append(
-                assemble.new_execution(live.facts, group.input_raw, group.start.labels, effects)
+                assemble.new_execution(
+                    live.facts, group.input_raw, group.start.labels, effects, self._installation
+                )
             )
             write.idempotency.append(key_of(group))
         if live.version == 0:

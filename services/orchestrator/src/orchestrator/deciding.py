@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -18,13 +19,19 @@ from common.contracts.executions import (
     StartExecution,
     SuspendExecution,
 )
-from orchestrator.deliveries import Group, to_core
+from common.security.vault import Unopenable, Vault
+from orchestrator.deliveries import Group, Live, to_core
 from orchestrator.ports import Clock, Evaluator, Store, ValueMissing
+from orchestrator.secrets import NoSecrets, OpenSecrets
 from workflow.core import messages as core
-from workflow.core.turn import Done, Limits, NeedEvaluation, NeedValues, Turn
+from workflow.core.errors import ErrorKind, error_of
+from workflow.core.turn import Done, Limits, NeedEvaluation, NeedSecrets, NeedValues, Turn
 from workflow.core.values import Reference, Value
 
 log = structlog.get_logger()
+
+_LOADED = (NeedValues, NeedSecrets)
+"""What is fetched for a whole batch at once."""
 
 
 @dataclass(slots=True)
@@ -34,7 +41,15 @@ class Running:
     group: Group
     turn: Turn
     inbox: list[core.Message]
-    step: Done | NeedValues | NeedEvaluation = field(default_factory=Done)
+    secrets: OpenSecrets
+    step: Done | NeedValues | NeedEvaluation | NeedSecrets = field(default_factory=Done)
+    known: tuple[dict[str, Any], str] = field(default_factory=lambda: ({}, ""), repr=False)
+    """The secrets that the turn asked for, and what is in their way."""
+
+    @property
+    def organization_id(self) -> UUID:
+        assert self.group.live is not None
+        return self.group.live.facts.organization_id
 
     def go(self) -> None:
         """Absorb messages until the turn needs something or has absorbed all."""
@@ -51,10 +66,23 @@ class Running:
             return []
         return [(self.group.execution_id, reference) for reference in self.step.references]
 
+    async def open_secrets(self) -> None:
+        if isinstance(self.step, NeedSecrets):
+            self.known = await self.secrets.of(self.organization_id, self.step.names)
+
     def supply(self, bodies: Mapping[str, bytes]) -> None:
-        """Raises `ValueMissing`."""
-        found = {name: _body(bodies, name) for _, name in self.wanted()}
-        self.turn.supply_values(found)
+        """Raises `ValueMissing`, or `Unopenable`."""
+        if isinstance(self.step, NeedSecrets):
+            self.turn.supply_secrets(*self.known)
+            return
+        found = {
+            name: self.secrets.opened(self.organization_id, _body(bodies, name))
+            for _, name in self.wanted()
+        }
+        self.turn.supply_values(
+            {name: raw for name, (raw, _) in found.items()},
+            {name: secrets for name, (_, secrets) in found.items()},
+        )
 
     def supply_and_resume(self, bodies: Mapping[str, bytes]) -> None:
         self.supply(bodies)
@@ -80,7 +108,16 @@ class Decision:
 
 
 class Deciding:
-    def __init__(self, *, store: Store, evaluator: Evaluator, clock: Clock, limits: Limits) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        evaluator: Evaluator,
+        clock: Clock,
+        limits: Limits,
+        secrets: OpenSecrets | None = None,
+    ) -> None:
+        self._secrets = secrets or OpenSecrets(NoSecrets(), Vault())
         self._store = store
         self._evaluator = evaluator
         self._clock = clock
@@ -94,8 +131,10 @@ class Deciding:
             started = await self._begin(group)
             if self._step(started.go, group, decision):
                 running.append(started)
-        while needy := [each for each in running if isinstance(each.step, NeedValues)]:
-            running = [each for each in running if not isinstance(each.step, NeedValues)]
+        while needy := [each for each in running if isinstance(each.step, _LOADED)]:
+            running = [each for each in running if not isinstance(each.step, _LOADED)]
+            for each in needy:
+                await each.open_secrets()
             bodies = await self._load([want for each in needy for want in each.wanted()])
             running += [
                 each
@@ -126,6 +165,7 @@ class Deciding:
             if isinstance(running.step, NeedEvaluation):
                 running.turn.supply_evaluation(await self._evaluator.evaluate(running.step))
             else:
+                await running.open_secrets()
                 running.supply(await self._load(running.wanted()))
             running.resume()
         running.group.result = running.turn.finish()
@@ -151,11 +191,12 @@ class Deciding:
             else:
                 translated = to_core(message, group)
                 if translated is not None:
-                    inbox.append(translated)
+                    organization_id = live.facts.organization_id
+                    inbox.append(self._secrets.message(organization_id, translated))
                 if isinstance(message, EventsArrived | ResumeExecution):
                     inbox.extend(arrivals)
                     arrivals = []
-        return Running(group, turn, inbox)
+        return Running(group, turn, inbox, self._secrets)
 
     async def _first_message(self, group: Group, message: object) -> list[core.Message]:
         """An execution that exists but has not begun can be begun, when it may, or cancelled."""
@@ -163,13 +204,24 @@ class Deciding:
         assert live is not None
         if live.may_start and isinstance(message, ContinueExecution | SuspendExecution):
             raw = await self._store.load_input(group.execution_id)
-            start: list[core.Message] = [core.Start(Value.of_bytes(raw))]
+            start = [self._start_of(live, raw)]
             if isinstance(message, SuspendExecution):
                 start.append(core.Suspend(message.reason))
             return start
         if isinstance(message, CancelExecution):
             return [core.Cancel(message.reason)]
         return []
+
+    def _start_of(self, live: Live, raw: bytes) -> core.Message:
+        """Only what a parent gives can be sealed: to clients, the form means nothing."""
+        if live.facts.parent_id is None:
+            return core.Start(Value.of_bytes(raw))
+        try:
+            opened = self._secrets.opened(live.facts.organization_id, raw)
+        except Unopenable as error:
+            detail = f"the input is sealed and cannot be opened: {error}"
+            return core.Fault(None, error_of(ErrorKind.CONFIGURATION, detail))
+        return core.Start(Value.of_bytes(*opened))
 
     @staticmethod
     def _step(action: Callable[[], None], group: Group, decision: Decision) -> bool:

@@ -39,6 +39,8 @@ from orchestrator.storage.installation import (
 )
 from orchestrator.storage.restored import PostgresKnowledgeOfMessages
 from orchestrator.storage.sweeps import PostgresSweeps
+from orchestrator.secrets import OpenSecrets
+from orchestrator.storage.secrets import PostgresSecrets
 from orchestrator.sweeps import Sweeps
 from orchestrator.windows import QueueWindows
 from workflow.core.turn import Limits
@@ -124,6 +126,7 @@ def advance(base: Foundation, committing: Committing, events: Events) -> Advance
             evaluator=GuardedEvaluator(base.evaluation),
             clock=base.clock,
             limits=_limits(base.settings),
+            secrets=OpenSecrets(PostgresSecrets(base.pool), base.installation.vault),
         ),
         committing=committing,
         events=events,

@@ -68,6 +68,20 @@ class RevokeApiKey(Request):
     key_id: UUID
 
 
+class SetSecret(Request):
+    """Store a secret that the gateway has sealed; one of the same name is replaced."""
+
+    type: Literal["secret.set.v1"] = "secret.set.v1"
+    name: str
+    envelope: str
+    """Opens with ENCRYPTION_KEY, for this organisation and name only."""
+
+
+class DeleteSecret(Request):
+    type: Literal["secret.delete.v1"] = "secret.delete.v1"
+    name: str
+
+
 class RedriveDeadLetter(Request):
     """Publish a message that was set aside once more."""
 

@@ -9,10 +9,12 @@ from pydantic import TypeAdapter, ValidationError
 from common.contracts.administration import (
     CreateApiKey,
     CreateOrganization,
+    DeleteSecret,
     RedriveDeadLetter,
     RegisterFunctions,
     RegisterWorkflow,
     RevokeApiKey,
+    SetSecret,
 )
 from common.contracts.arrivals import EventsArrived, PublishEvents
 from common.contracts.base import Message, union_adapter
@@ -50,6 +52,8 @@ COMMANDS: tuple[type[Message], ...] = (
     CreateApiKey,
     RedriveDeadLetter,
     RevokeApiKey,
+    SetSecret,
+    DeleteSecret,
 )
 RESULTS: tuple[type[Message], ...] = (
     TaskSucceeded,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
+
+from common.security.hiding import Hiding
 
 
 class DeltaSink(Protocol):
@@ -42,6 +44,8 @@ class TaskContext:
     """Set it to what the try cost: tokens, model. It is recorded even if the try fails afterwards."""
 
     deltas: DeltaSink | None = None
+    hiding: Hiding = field(default_factory=Hiding)
+    """Keeps the secrets in the input out of the result, errors and logs. Add what else you learn that must not be seen."""
 
     @property
     def idempotency_key(self) -> str:
@@ -49,5 +53,6 @@ class TaskContext:
 
     def emit_delta(self, text: str) -> None:
         """Show a piece of the answer before it is whole. Never stored, never blocks, may be lost."""
-        if self.deltas is not None and text:
+        # A secret may come in several pieces, where nobody recognises it: then nothing is shown before the end.
+        if self.deltas is not None and text and not self.hiding.secrets:
             self.deltas.add(self, text)

@@ -12,6 +12,10 @@ from common.contracts.base import INLINE_INPUT_BYTES_MAX, PayloadReference
 from common.contracts.tasks import TaskFailed, TaskRequested, TaskSucceeded
 from common.error_reports import reported_duration
 from common.logs import get_logger
+from common.redaction import hidden_from_logs
+from common.security.hiding import Hiding
+from common.security.sealed import are_sealed, is_sealed, open_value, seal_bytes
+from common.security.vault import Unopenable
 from common.serving.context import TaskContext
 from common.serving.failures import FunctionError
 from common.streams import names
@@ -43,6 +47,7 @@ async def attempt_task(
     """Perform the function and say how it ended. Raises nothing but what ends this process or this job."""
     name = f"task {task.function}"
     with (
+        hidden_from_logs(context.hiding),
         reported_duration(name, "queue.process"),
         span(
             name,
@@ -96,11 +101,18 @@ async def _succeed(
             "function a queue of its own.",
             type="configuration",
         )
-    input = await _input_of(serving, task)
+    input = await _input_of(serving, task, context.hiding)
     seconds = task.timeout_ms / 1000 if task.timeout_ms is not None else None
     output = await serving.within(handler(input, context), seconds)
     raw = _as_json(task, output, serving.output_bytes_max)
     _refuse_what_cannot_be_stored(task, raw)
+    if are_sealed(raw):
+        raise FunctionError(
+            f"The result of {task.name!r} ({task.reference}) has the form of a sealed value, which is reserved.",
+            retryable=False,
+        )
+    if context.hiding.is_in(raw):
+        raw = seal_bytes(serving.vault, task.organization_id, raw, context.hiding.secrets)
     reference: PayloadReference | None = None
     if len(raw) > INLINE_INPUT_BYTES_MAX:
         reference = await serving.store.save(task.organization_id, task.execution_id, raw)
@@ -115,17 +127,30 @@ async def _succeed(
         output=orjson.loads(raw) if reference is None else None,
         output_ref=reference,
         started_at_ms=started_at_ms,
-        usage=_usage(task, context.usage),
+        usage=_usage(task, context.hiding.json(context.usage)),
     )
 
 
-async def _input_of(serving: Serving, task: TaskRequested) -> Any:
+async def _input_of(serving: Serving, task: TaskRequested, hiding: Hiding) -> Any:
     if task.input_ref is None:
-        return task.input
+        given = task.input
+    else:
+        try:
+            given = orjson.loads(await serving.store.load(task.organization_id, task.input_ref))
+        except LookupError as error:
+            raise FunctionError(f"The input of {task.reference} is not stored any more.") from error
+    if not is_sealed(given):
+        return given
     try:
-        return orjson.loads(await serving.store.load(task.organization_id, task.input_ref))
-    except LookupError as error:
-        raise FunctionError(f"The input of {task.reference} is not stored any more.") from error
+        opened, secrets = open_value(serving.vault, task.organization_id, given)
+    except Unopenable as error:
+        detail = "ENCRYPTION_KEY is not set" if not serving.vault.has_key else str(error)
+        raise FunctionError(
+            f"The input of {task.reference} holds secrets, and this executor cannot open it: {detail}.",
+            type="configuration",
+        ) from error
+    hiding.add(secrets)
+    return opened
 
 
 def _as_json(task: TaskRequested, output: Any, bytes_max: int) -> bytes:
@@ -209,9 +234,12 @@ def _failed(
         task_id=task.task_id,
         attempt=task.attempt,
         worker=serving.consumer,
-        error=error.as_error(),
+        error=context.hiding.json(error.as_error()),
         retryable=error.retryable,
         retry_after_ms=retry_after_ms,
         started_at_ms=started_at_ms,
-        usage=_usage(task, error.usage if error.usage is not None else context.usage),
+        usage=_usage(
+            task,
+            context.hiding.json(error.usage if error.usage is not None else context.usage),
+        ),
     )

@@ -22,6 +22,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from common.contracts.base import Request
 from common.lifecycle import background
+from common.security.vault import Vault
 from common.serving.deltas import Deltas
 from common.serving.failpoints import failpoint
 from common.serving.grants import AskedGrants
@@ -58,8 +59,10 @@ class TaskServer:
         store: Store,
         lease: LeaseSettings,
         armed_failpoint: str | None = None,
+        vault: Vault | None = None,
     ) -> None:
-        """`slots`: how many entries of a queue run at a time, one number for all or one for each."""
+        """`slots`: how many entries of a queue run at a time, one number for all or one for each. Without a `vault`, tasks
+        that are given secrets fail."""
         assert len(set(queues)) == len(queues), "a queue is served once per process"
         lease_ms = int(lease.task_lease.total_seconds() * 1000)
         self._redis_url = redis_url
@@ -88,6 +91,7 @@ class TaskServer:
                     within=within,
                     at=failpoint(armed_failpoint),
                     deltas=self._deltas,
+                    vault=vault or Vault(),
                 ),
                 slots=slots if isinstance(slots, int) else slots[queue],
                 refresh_s=lease.refresh_interval.total_seconds(),

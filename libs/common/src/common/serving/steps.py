@@ -25,6 +25,7 @@ from common.serving.failpoints import (
     no_failpoint,
 )
 from common.serving.outcomes import attempt_task
+from common.security.vault import Vault
 from common.serving.ports import Bus, Delivery, Grants, Handler, RequestHandler, Store
 from common.streams import names
 
@@ -80,6 +81,8 @@ class Serving:
     deltas: DeltaSink | None = None
     generations: Generations = field(default_factory=Generations)
     output_bytes_max: int = OUTPUT_BYTES_MAX
+    vault: Vault = field(default_factory=Vault)
+    """Opens inputs that hold secrets."""
 
 
 @dataclass(slots=True, eq=False)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, PositiveInt, SecretStr
 
 from common.settings.groups import SettingsGroup
-from common.settings.values import aes_key, outbound_rule
+from common.settings.values import aes_key, aes_keys, outbound_rule
 from common.settings.variable import SPLIT, variable
 
 LlmProvider = Literal["openai", "anthropic", "extractive"]
@@ -104,5 +104,10 @@ class EncryptionSettings(SettingsGroup):
     encryption_key: Annotated[SecretStr, AfterValidator(aes_key)] | None = variable(
         None,
         secret=True,
-        description="Encrypts stored secrets: 32 random bytes in base64. The same for gateway and executor.",
+        description="Encrypts stored secrets: 32 random bytes in base64. The same for all services.",
+    )
+    encryption_key_previous: Annotated[SecretStr, AfterValidator(aes_keys)] | None = variable(
+        None,
+        secret=True,
+        description="Earlier values of `ENCRYPTION_KEY`, separated by commas: what they sealed can still be opened.",
     )

@@ -126,7 +126,9 @@ class GatewaySettings(EdgeSettings, IdentitySettings, EncryptionSettings, Common
     )
 
 
-class OrchestratorSettings(LeaseSettings, EventFeedSettings, CommonSettings):
+class OrchestratorSettings(
+    LeaseSettings, EventFeedSettings, EncryptionSettings, CommonSettings
+):
     queue_window: PositiveInt = variable(
         4096, example="4096", description="Tasks of one queue that are in Redis at a time."
     )
@@ -179,7 +181,12 @@ class ExecutorSettings(
 
 
 class KnowledgeSettings(
-    OpenAISettings, OutboundSettings, LeaseSettings, EventFeedSettings, CommonSettings
+    OpenAISettings,
+    OutboundSettings,
+    LeaseSettings,
+    EventFeedSettings,
+    EncryptionSettings,
+    CommonSettings,
 ):
     embedding_provider: Literal["local", "openai"] = variable(
         "local",

@@ -30,6 +30,13 @@ def aes_key(key: SecretStr) -> SecretStr:
     return key
 
 
+def aes_keys(keys: SecretStr) -> SecretStr:
+    for key in keys.get_secret_value().split(","):
+        if key.strip():
+            aes_key(SecretStr(key.strip()))
+    return keys
+
+
 def pinecone_place(environment: str) -> tuple[str, str]:
     """Cloud and region. Both `us-east-1-aws`, as Pinecone's older consoles show it, and `aws-us-east-1`."""
     words = environment.strip().lower().removesuffix("-free").split("-")
