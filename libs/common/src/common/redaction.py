@@ -15,8 +15,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, SecretStr
 
-from common.security.hiding import REDACTED, Hiding
+from common.security import hiding as forms
 
+REDACTED: Final = forms.REDACTED
 WITHHELD: Final = "[withheld]"
 SECRET_LENGTH_MIN: Final = 8
 """Shorter ones would also be found where they are not meant."""
@@ -63,11 +64,11 @@ _QUOTED_CONTENTS: Final = re.compile(
 )
 
 
-_hiding: ContextVar[Hiding | None] = ContextVar("hiding", default=None)
+_hiding: ContextVar[forms.Hiding | None] = ContextVar("hiding", default=None)
 
 
 @contextmanager
-def hidden_from_logs(hiding: Hiding) -> Iterator[None]:
+def hidden_from_logs(hiding: forms.Hiding) -> Iterator[None]:
     """Keep what `hiding` knows, now or later, out of lines that are logged in the block."""
     token = _hiding.set(hiding)
     try:

@@ -8,6 +8,9 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from common.security.hiding import REDACTED
+from common.security.sealed import are_sealed
+
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
 
 
@@ -24,5 +27,8 @@ def json_answer(
 
 
 def passed(text: str | bytes | None) -> Any:
-    """JSON text as part of an answer, without parsing it."""
-    return None if text is None else orjson.Fragment(text)
+    """JSON text as part of an answer, without parsing it; what was made from secrets is not shown."""
+    if text is None:
+        return None
+    raw = text.encode() if isinstance(text, str) else text
+    return REDACTED if are_sealed(raw) else orjson.Fragment(raw)

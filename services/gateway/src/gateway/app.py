@@ -18,6 +18,7 @@ from common.lifecycle import background, tune_garbage_collection
 from common.logs import get_logger
 from common.postgres import create_pool
 from common.security import TokenIssuer, TokenVerifier
+from common.security.vault import Vault
 from common.settings import GatewaySettings
 from common.streams.connection import Link
 from common.streams.publisher import Publisher
@@ -102,6 +103,7 @@ async def gateway_service(settings: GatewaySettings) -> AsyncGenerator[web.AppRu
             catalogue=Catalogue(database),
             health=health,
             issuer=_issuer(settings),
+            vault=Vault.of(settings),
         )
         runner = await stack.enter_async_context(_served(application(parts), parts))
         tune_garbage_collection()

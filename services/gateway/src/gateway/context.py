@@ -12,6 +12,7 @@ from common.settings import GatewaySettings
 if TYPE_CHECKING:
     from common.health import Health
     from common.security import TokenIssuer
+    from common.security.vault import Vault
     from gateway.catalogue import Catalogue
     from gateway.credentials import Credentials
     from gateway.limits.limiter import Limiter
@@ -36,6 +37,9 @@ class Gateway:
     health: Health
     issuer: TokenIssuer | None
     """None where tokens are not used: JWT_SECRET is not set."""
+
+    vault: Vault
+    """Seals secrets before they leave this process."""
 
 
 GATEWAY: web.AppKey[Gateway] = web.AppKey("gateway", Gateway)

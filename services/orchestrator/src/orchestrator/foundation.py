@@ -29,6 +29,7 @@ from orchestrator.live import LiveExecutions
 from orchestrator.recovery import Recovery
 from orchestrator.redis_view import RedisGeneration, RedisQueues
 from orchestrator.restored import Restoration
+from orchestrator.secrets import OpenSecrets
 from orchestrator.storage.events import PostgresEvents
 from orchestrator.storage.executions import PostgresStore
 from orchestrator.storage.installation import (
@@ -38,9 +39,8 @@ from orchestrator.storage.installation import (
     PostgresLimits,
 )
 from orchestrator.storage.restored import PostgresKnowledgeOfMessages
-from orchestrator.storage.sweeps import PostgresSweeps
-from orchestrator.secrets import OpenSecrets
 from orchestrator.storage.secrets import PostgresSecrets
+from orchestrator.storage.sweeps import PostgresSweeps
 from orchestrator.sweeps import Sweeps
 from orchestrator.windows import QueueWindows
 from workflow.core.turn import Limits

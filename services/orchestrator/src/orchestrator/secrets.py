@@ -47,9 +47,7 @@ class OpenSecrets:
         self._store = store
         self._vault = vault
 
-    async def of(
-        self, organization_id: UUID, names: Sequence[str]
-    ) -> tuple[dict[str, Any], str]:
+    async def of(self, organization_id: UUID, names: Sequence[str]) -> tuple[dict[str, Any], str]:
         """The secrets of these names, and in words what is in the way of one of them."""
         if not self._vault.has_key:
             return {}, "secrets cannot be opened: ENCRYPTION_KEY is not set for the orchestrator"

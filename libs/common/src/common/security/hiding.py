@@ -34,10 +34,7 @@ class Hiding:
     def add(self, secrets: Iterable[str]) -> None:
         self._secrets.update(secrets)
         forms = {
-            form
-            for secret in self._secrets
-            for form in forms_of(secret)
-            if len(form) >= LENGTH_MIN
+            form for secret in self._secrets for form in forms_of(secret) if len(form) >= LENGTH_MIN
         }
         # The longest first, so that no part of a form is left over.
         self._forms = tuple(sorted(forms, key=lambda form: (-len(form), form)))

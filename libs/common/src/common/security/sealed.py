@@ -16,8 +16,10 @@ from common.security.vault import FORMAT, Unopenable, Vault
 
 PROPERTY: Final = "$sealed"
 _PURPOSE: Final = "value"
-_FORM: Final = re.compile(rb'\s*\{\s*"\$sealed"\s*:\s*"(' + FORMAT.encode() + rb'\.[^"\\]*)"\s*\}\s*')
-_SECRET: Final = "secret/"
+_FORM: Final = re.compile(
+    rb'\s*\{\s*"\$sealed"\s*:\s*"(' + FORMAT.encode() + rb'\.[^"\\]*)"\s*\}\s*'
+)
+_NAMED: Final = "secret/"
 
 
 def seal_value(
@@ -27,9 +29,7 @@ def seal_value(
     return {PROPERTY: vault.seal(organization_id, _PURPOSE, content)}
 
 
-def seal_bytes(
-    vault: Vault, organization_id: UUID, raw: bytes, secrets: frozenset[str]
-) -> bytes:
+def seal_bytes(vault: Vault, organization_id: UUID, raw: bytes, secrets: frozenset[str]) -> bytes:
     return orjson.dumps(seal_value(vault, organization_id, raw, secrets))
 
 
@@ -58,11 +58,11 @@ def open_bytes(vault: Vault, organization_id: UUID, raw: bytes) -> tuple[bytes, 
 
 def seal_secret(vault: Vault, organization_id: UUID, name: str, raw: bytes) -> str:
     """A secret as it is stored. It opens under its own name only."""
-    return vault.seal(organization_id, _SECRET + name, raw)
+    return vault.seal(organization_id, _NAMED + name, raw)
 
 
 def open_secret(vault: Vault, organization_id: UUID, name: str, envelope: str) -> bytes:
-    return vault.open(organization_id, _SECRET + name, envelope)
+    return vault.open(organization_id, _NAMED + name, envelope)
 
 
 __all__ = [

@@ -111,8 +111,7 @@ async def _succeed(
             f"The result of {task.name!r} ({task.reference}) has the form of a sealed value, which is reserved.",
             retryable=False,
         )
-    if context.hiding.is_in(raw):
-        raw = seal_bytes(serving.vault, task.organization_id, raw, context.hiding.secrets)
+    raw = _kept_secret(serving, task, raw, context.hiding)
     reference: PayloadReference | None = None
     if len(raw) > INLINE_INPUT_BYTES_MAX:
         reference = await serving.store.save(task.organization_id, task.execution_id, raw)
@@ -129,6 +128,15 @@ async def _succeed(
         started_at_ms=started_at_ms,
         usage=_usage(task, context.hiding.json(context.usage)),
     )
+
+
+def _kept_secret(serving: Serving, task: TaskRequested, raw: bytes, hiding: Hiding) -> bytes:
+    """A result that gives secrets back is sealed like what was made from them."""
+    if not hiding.is_in(raw):
+        return raw
+    if serving.vault.has_key:
+        return seal_bytes(serving.vault, task.organization_id, raw, hiding.secrets)
+    return orjson.dumps(hiding.json(orjson.loads(raw)))  # credentials written in the document
 
 
 async def _input_of(serving: Serving, task: TaskRequested, hiding: Hiding) -> Any:
@@ -226,6 +234,7 @@ def _failed(
     error: FunctionError,
 ) -> TaskFailed:
     retry_after_ms = int(error.retry_after * 1000) if error.retry_after is not None else None
+    error.detail = context.hiding.text(error.detail)  # before it is cut, maybe within a secret
     return TaskFailed(
         organization_id=task.organization_id,
         traceparent=task.traceparent,

@@ -15,6 +15,7 @@ from common.contracts.base import Message, Request, encode
 from common.contracts.tasks import TaskClaim, TaskFailed, TaskHeartbeat, TaskRequested, WorkerLost
 from common.contracts.wire import Unreadable, decode_task
 from common.logs import get_logger
+from common.security.vault import Vault
 from common.serving.answers import answer_request
 from common.serving.claims import Claim, Verdict
 from common.serving.context import DeltaSink, TaskContext
@@ -25,7 +26,6 @@ from common.serving.failpoints import (
     no_failpoint,
 )
 from common.serving.outcomes import attempt_task
-from common.security.vault import Vault
 from common.serving.ports import Bus, Delivery, Grants, Handler, RequestHandler, Store
 from common.streams import names
 

@@ -126,9 +126,7 @@ class GatewaySettings(EdgeSettings, IdentitySettings, EncryptionSettings, Common
     )
 
 
-class OrchestratorSettings(
-    LeaseSettings, EventFeedSettings, EncryptionSettings, CommonSettings
-):
+class OrchestratorSettings(LeaseSettings, EventFeedSettings, EncryptionSettings, CommonSettings):
     queue_window: PositiveInt = variable(
         4096, example="4096", description="Tasks of one queue that are in Redis at a time."
     )

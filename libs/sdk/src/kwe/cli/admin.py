@@ -147,6 +147,25 @@ def declare_restored() -> None:
     messages().print("start an orchestrator first, and the other services when it is ready")
 
 
+@admin.command("reseal-secrets")
+def reseal_secrets() -> None:
+    """Seal stored secrets with ENCRYPTION_KEY that were sealed with a key in ENCRYPTION_KEY_PREVIOUS.
+
+    Give all services the new key and the previous one, run this, and take the previous key away when no execution is left
+    that began before: what they hold is sealed with it.
+    """
+    from kwe.local.bootstrap import connection
+    from kwe.local.resealing import reseal, vault_of
+
+    async def work() -> int:
+        environ = _environ()
+        vault = vault_of(environ)
+        async with connection(environ) as database:
+            return await reseal(database, vault)
+
+    messages().print(f"{complete(work())} sealed with the new key")
+
+
 @admin.command("list-keys")
 @click.option("--organization", required=True, help="Its name.")
 @output_option

@@ -25,7 +25,10 @@ COMMANDS: Final = {
     "admin": ("kwe.cli.admin:admin", "Organisations and keys, straight in the database."),
     "backup": ("kwe.cli.backup:backup", "Back up the database to a folder or to S3."),
     "restore": ("kwe.cli.backup:restore", "Put a backup back."),
-    "secrets": ("kwe.cli.secrets:secrets", "Make the secrets of a deployment."),
+    "secrets": (
+        "kwe.cli.secrets:secrets",
+        "Keep the secrets of workflows; make those of a deployment.",
+    ),
     "doctor": ("kwe.cli.doctor:doctor", "Find out what is wrong, or that nothing is."),
     "health": ("kwe.cli.health:health", "Is the service in this container alive? For HEALTHCHECK."),
 }

@@ -1,4 +1,4 @@
-"""kwe secrets: the files that a deployment reads its own secrets from."""
+"""kwe secrets: those of workflows, and the files that a deployment reads its own secrets from."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Final
 
 import click
 
+from kwe.cli import stored_secrets
 from kwe.cli.failures import UsageProblem
 from kwe.cli.output import messages, output_option, print_json, print_table
 
@@ -46,7 +47,11 @@ class Written:
 
 @click.group()
 def secrets() -> None:
-    """Make the secrets of a deployment."""
+    """Keep the secrets of workflows; make those of a deployment."""
+
+
+for _command in (stored_secrets.set_, stored_secrets.list_, stored_secrets.delete):
+    secrets.add_command(_command)
 
 
 @secrets.command()

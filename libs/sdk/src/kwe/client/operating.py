@@ -19,7 +19,26 @@ class OperatingCalls(Calls):
         answer: dict[str, Any] = await self.transport.post(path)
         return answer
 
+    async def set_secret(self, name: str, value: Any) -> dict[str, Any]:
+        """Workflows that list it in `use.secrets` read it as `$secrets.NAME`. Nothing gives the value back."""
+        answer = await self.transport.request(
+            "PUT", _secret(name), body={"value": value}, repeatable=True
+        )
+        body: dict[str, Any] = answer.body
+        return body
+
+    def secrets(self) -> AsyncIterator[dict[str, Any]]:
+        """Names and versions."""
+        return self._pages("/v1/secrets")
+
+    async def delete_secret(self, name: str) -> None:
+        await self.transport.request("DELETE", _secret(name))
+
     async def invariants(self) -> dict[str, Any]:
         """Whether every unfinished execution has a live reason."""
         answer: dict[str, Any] = await self.transport.get("/v1/health/invariants")
         return answer
+
+
+def _secret(name: str) -> str:
+    return f"/v1/secrets/{quote(name, safe='')}"

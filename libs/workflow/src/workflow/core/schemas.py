@@ -42,7 +42,9 @@ class Schema:
             raise fault(ErrorKind.VALIDATION, detail[:DETAIL_LENGTH_MAX]) from error
 
     def _concealed(self) -> str:
-        return f"the {self._subject} does not match its schema; it holds secrets, so no more is said"
+        return (
+            f"the {self._subject} does not match its schema; it holds secrets, so no more is said"
+        )
 
     def _compile(self) -> Any:
         try:

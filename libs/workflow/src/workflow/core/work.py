@@ -93,7 +93,9 @@ def truthy(json: Json) -> bool:
 class Interrupted(Exception):
     """Ends the attempt at an agenda item until the host has supplied what it needs."""
 
-    def __init__(self, need: NeedValues | NeedEvaluation | NeedSecrets, values: tuple[Value, ...] = ()) -> None:
+    def __init__(
+        self, need: NeedValues | NeedEvaluation | NeedSecrets, values: tuple[Value, ...] = ()
+    ) -> None:
         super().__init__()
         self.need = need
         self.values = values

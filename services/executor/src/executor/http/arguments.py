@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 import orjson
 from multidict import CIMultiDict
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from yarl import URL
 
 from common.serving.failures import FunctionError
+from executor.http.authentication import Authentication
 
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 """Headers that the connection itself decides about."""
@@ -19,36 +19,6 @@ _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
-
-
-class Basic(_Part):
-    username: str
-    password: str
-
-
-class Bearer(_Part):
-    token: str
-
-
-class Authentication(_Part):
-    """Exactly one of the two schemes."""
-
-    basic: Basic | None = None
-    bearer: Bearer | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        if (self.basic is None) == (self.bearer is None):
-            raise ValueError("give either basic or bearer")
-        return self
-
-    @property
-    def header(self) -> str:
-        if self.basic is not None:
-            pair = f"{self.basic.username}:{self.basic.password}".encode()
-            return f"Basic {base64.b64encode(pair).decode()}"
-        assert self.bearer is not None
-        return f"Bearer {self.bearer.token}"
 
 
 class Endpoint(_Part):
@@ -66,8 +36,14 @@ class HttpArguments(_Part):
     headers: dict[str, str | int | float | bool] | None = None
     query: dict[str, Any] | None = None
     body: Any = None
+    authentication: Authentication | None = None
     output: Literal["content", "raw", "response"] | None = None
     redirect: bool | None = None
+
+    @property
+    def credentials(self) -> Authentication | None:
+        """The core gives them beside the endpoint, documents within it."""
+        return self.authentication or self.endpoint.authentication
 
     @property
     def verb(self) -> str:
@@ -91,8 +67,6 @@ class HttpArguments(_Part):
             if not name.isascii() or any(c in name + text for c in "\r\n\x00"):
                 raise _invalid(f"headers: {name!r} cannot be sent")
             headers[name] = text
-        if self.endpoint.authentication is not None:
-            headers["Authorization"] = self.endpoint.authentication.header
         return headers
 
     def encoded_body(self, headers: CIMultiDict[str]) -> bytes | None:

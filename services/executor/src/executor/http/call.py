@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
+from aiohttp import ClientMiddlewareType, DigestAuthMiddleware
 from multidict import CIMultiDict
+from yarl import URL
 
 from common.serving.context import TaskContext
 from common.serving.failures import FunctionError
 from common.telemetry import current_traceparent
 from executor.http.arguments import HttpArguments, parse_arguments
+from executor.http.tokens import Grant, Tokens
 from executor.outbound.client import (
     OutboundClient,
     OutboundFailed,
@@ -22,6 +26,7 @@ from executor.retry_after import retry_after_seconds
 
 _RETRYABLE = frozenset({408, 425, 429})
 _SNIPPET_CHARACTERS = 300
+_SEARCHED_BYTES = 64 * 1024
 _HIDDEN = frozenset({"authorization", "cookie", "proxy-authorization", "set-cookie"})
 
 
@@ -30,6 +35,7 @@ class HttpFunction:
 
     def __init__(self, client: OutboundClient) -> None:
         self._client = client
+        self._tokens = Tokens(client)
 
     async def __call__(self, input: Any, context: TaskContext) -> Any:
         arguments = parse_arguments(input)
@@ -37,13 +43,53 @@ class HttpFunction:
         headers = arguments.request_headers()
         body = arguments.encoded_body(headers)
         _identify(headers, context)
+        response = await self._authenticated(arguments, url, headers, body, context)
+        _raise_for_status(response, context)
+        return _output(arguments, headers, response)
+
+    async def _authenticated(
+        self,
+        arguments: HttpArguments,
+        url: URL,
+        headers: CIMultiDict[str],
+        body: bytes | None,
+        context: TaskContext,
+    ) -> OutboundResponse:
+        """The response to the request with its credentials; a token that is refused is exchanged for another one, once."""
+        given = arguments.credentials
+        middlewares = []
+        if given is not None and given.header is not None:
+            _authorize(headers, given.header, context)
+        elif given is not None and given.digest is not None:
+            middlewares = [DigestAuthMiddleware(given.digest.username, given.digest.password)]
+        if given is None or given.grant is None:
+            return await self._send(arguments, url, headers, body, middlewares)
+        context.hiding.add(_confidential(given.grant))
+        token = await self._tokens.token(context.organization_id, given.grant)
+        _authorize(headers, f"Bearer {token}", context)
+        response = await self._send(arguments, url, headers, body)
+        if response.status != 401 or response.url.origin() != url.origin():
+            return response
+        token = await self._tokens.token(context.organization_id, given.grant, refused=token)
+        _authorize(headers, f"Bearer {token}", context)
+        return await self._send(arguments, url, headers, body)
+
+    async def _send(
+        self,
+        arguments: HttpArguments,
+        url: URL,
+        headers: CIMultiDict[str],
+        body: bytes | None,
+        middlewares: Sequence[ClientMiddlewareType] = (),
+    ) -> OutboundResponse:
         try:
-            response = await self._client.request(
+            return await self._client.request(
                 arguments.verb,
                 url,
                 headers=headers,
                 body=body,
                 follow_redirects=bool(arguments.redirect),
+                middlewares=middlewares,
             )
         except OutboundRefused as error:
             raise FunctionError(str(error), type="authorization", retryable=False) from error
@@ -51,8 +97,18 @@ class HttpFunction:
             raise FunctionError(
                 error.detail, type="communication", retryable=error.retryable
             ) from error
-        _raise_for_status(response)
-        return _output(arguments, headers, response)
+
+
+def _authorize(headers: CIMultiDict[str], header: str, context: TaskContext) -> None:
+    headers["Authorization"] = header
+    context.hiding.add([header.partition(" ")[2]])
+
+
+def _confidential(grant: Grant) -> list[str]:
+    """What of a grant must not be seen, also where it is written in the document."""
+    client, tokens = grant.client, (grant.subject, grant.actor)
+    texts = [client.secret, client.assertion, grant.password]
+    return [text for text in texts if text] + [one.token for one in tokens if one is not None]
 
 
 def _identify(headers: CIMultiDict[str], context: TaskContext) -> None:
@@ -63,7 +119,7 @@ def _identify(headers: CIMultiDict[str], context: TaskContext) -> None:
     headers.setdefault("User-Agent", "kwe-executor")
 
 
-def _raise_for_status(response: OutboundResponse) -> None:
+def _raise_for_status(response: OutboundResponse, context: TaskContext) -> None:
     status = response.status
     if 200 <= status < 300:
         return
@@ -76,7 +132,9 @@ def _raise_for_status(response: OutboundResponse) -> None:
             status=status,
             retryable=False,
         )
-    snippet = response.body[:_SNIPPET_CHARACTERS].decode(errors="replace").strip()
+    # Secrets are taken out before the text is cut, maybe within one of them.
+    text = context.hiding.text(response.body[:_SEARCHED_BYTES].decode(errors="replace"))
+    snippet = text.strip()[:_SNIPPET_CHARACTERS]
     raise FunctionError(
         f"{where} answered {status}" + (f": {snippet}" if snippet else ""),
         type="communication",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
@@ -86,8 +86,9 @@ class OutboundClient:
         follow_redirects: bool = False,
         bytes_max: int = RESPONSE_BYTES_MAX,
         seconds_max: float = REQUEST_SECONDS_MAX,
+        middlewares: Sequence[aiohttp.ClientMiddlewareType] = (),
     ) -> OutboundResponse:
-        """Raise `OutboundRefused` or `OutboundFailed`; any status is a response."""
+        """`middlewares` see the requests to the first origin only. Raise `OutboundRefused` or `OutboundFailed`; any status is a response."""
         try:
             async with asyncio.timeout(seconds_max) as limit:
                 return await self._follow(
@@ -97,6 +98,7 @@ class OutboundClient:
                     body=body,
                     redirects_max=REDIRECTS_MAX if follow_redirects else 0,
                     bytes_max=bytes_max,
+                    middlewares=tuple(middlewares),
                 )
         except TimeoutError as error:
             when = f"within {seconds_max:g} s" if limit.expired() else "in time"
@@ -111,9 +113,12 @@ class OutboundClient:
         body: bytes | None,
         redirects_max: int,
         bytes_max: int,
+        middlewares: tuple[aiohttp.ClientMiddlewareType, ...],
     ) -> OutboundResponse:
         for _ in range(redirects_max + 1):
-            response = await self._send(method, url, headers, body, bytes_max)
+            response = await self._send(
+                method, url, headers, body, bytes_max=bytes_max, middlewares=middlewares
+            )
             location = response.headers.get("Location")
             if not redirects_max or response.status not in REDIRECTS or location is None:
                 return response
@@ -121,6 +126,7 @@ class OutboundClient:
             if target.origin() != url.origin():
                 for name in _CREDENTIALS:
                     headers.popall(name, None)
+                middlewares = ()
             if response.status == 303 or (response.status in {301, 302} and method == "POST"):
                 method, body = ("HEAD" if method == "HEAD" else "GET"), None
                 for name in ("Content-Type", "Content-Length"):
@@ -129,13 +135,24 @@ class OutboundClient:
         raise OutboundFailed(f"more than {REDIRECTS_MAX} redirects", retryable=False)
 
     async def _send(
-        self, method: str, url: URL, headers: CIMultiDict[str], body: bytes | None, bytes_max: int
+        self,
+        method: str,
+        url: URL,
+        headers: CIMultiDict[str],
+        body: bytes | None,
+        bytes_max: int,
+        middlewares: tuple[aiohttp.ClientMiddlewareType, ...],
     ) -> OutboundResponse:
         assert self._session is not None, "use the client as a context manager"
         self._check(url)
         try:
             async with self._session.request(
-                method, url, headers=headers, data=body, allow_redirects=False
+                method,
+                url,
+                headers=headers,
+                data=body,
+                allow_redirects=False,
+                middlewares=middlewares,
             ) as response:
                 content = await _bounded(response, bytes_max)
                 return OutboundResponse(method, url, response.status, response.headers, content)

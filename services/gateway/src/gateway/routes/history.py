@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-import orjson
 from aiohttp import web
 
 from common.errors import InvalidRequest, Violation
 from common.security import Scope
-from gateway.answers import json_answer
+from gateway.answers import json_answer, passed
 from gateway.models.events import AfterSequence
 from gateway.models.executions import HistoryPage, HistoryQuery, TaskList
 from gateway.models.workflows import NoParameters
@@ -177,7 +176,7 @@ async def _add_outputs(
     rows = await connection.fetch(HISTORY["payloads"], organization_id, execution_id, list(wanted))
     for row in rows:
         task = wanted[UUID(int=row["id"].int)]
-        task["output"] = orjson.Fragment(row["bytes"])
+        task["output"] = passed(row["bytes"])
         del task["outputRef"]
 
 

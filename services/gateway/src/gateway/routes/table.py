@@ -12,6 +12,7 @@ from gateway.routes import (
     health,
     history,
     knowledge,
+    secrets,
     workflows,
 )
 
@@ -25,5 +26,6 @@ ALL_ROUTES: tuple[Route, ...] = (
     *documents.ROUTES,
     *administration.ROUTES,
     *api_keys.ROUTES,
+    *secrets.ROUTES,
     *health.ROUTES,
 )

@@ -46,3 +46,9 @@ ORDER BY id;
 -- How many partitions the installation has; it decides which stream speaks for an execution.
 SELECT partitions
 FROM workflow.installation;
+
+-- name: list_secrets
+SELECT name, version, updated_at FROM workflow.secrets
+WHERE organization_id = $1 AND name > $2
+ORDER BY name
+LIMIT $3;
