@@ -26,9 +26,13 @@ class Recorded:
 class Collector:
     spans: list[Recorded] = field(default_factory=list)
     url: str = ""
+    bodies: list[bytes] = field(default_factory=list)
+    """Everything that came, as it came."""
 
     async def receive(self, request: web.Request) -> web.Response:
-        export = ExportTraceServiceRequest.FromString(await request.read())
+        body = await request.read()
+        self.bodies.append(body)
+        export = ExportTraceServiceRequest.FromString(body)
         for resource in export.resource_spans:
             attributes = {
                 each.key: each.value.string_value for each in resource.resource.attributes

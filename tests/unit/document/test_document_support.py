@@ -18,7 +18,6 @@ Find = Callable[..., list[Diagnostic]]
 
 HTTP = "call: http, with: {method: get, endpoint: {uri: 'http://a.example', authentication: %s}}"
 EVENT = "{one: {with: {type: t}}}"
-OAUTH = "{authority: 'https://id.example.com', grant: client_credentials}"
 RESOURCE = "{endpoint: 'https://a.example/x'}"
 
 UNSUPPORTED = [
@@ -62,22 +61,6 @@ UNSUPPORTED = [
         "/do/0/a/run/script",
     ),
     (Construct.RUN_SHELL, "do:\n- a: {run: {shell: {command: x}}}", "/do/0/a/run/shell"),
-    (
-        Construct.AUTHENTICATION_DIGEST,
-        f"do:\n- a: {{{HTTP % '{digest: {username: u, password: p}}'}}}",
-        "/do/0/a/with/endpoint/authentication/digest",
-    ),
-    (
-        Construct.AUTHENTICATION_OAUTH2,
-        f"do:\n- a: {{{HTTP % ('{oauth2: ' + OAUTH + '}')}}}",
-        "/do/0/a/with/endpoint/authentication/oauth2",
-    ),
-    (
-        Construct.AUTHENTICATION_OIDC,
-        f"do:\n- a: {{{HTTP % ('{oidc: ' + OAUTH + '}')}}}",
-        "/do/0/a/with/endpoint/authentication/oidc",
-    ),
-    (Construct.SECRETS, "use: {secrets: [s]}\ndo: []", "/use/secrets"),
     (
         Construct.EXTENSIONS,
         "use: {extensions: [{x: {extend: all, before: [{a: {set: '${ $anything }'}}]}}]}\ndo: []",
@@ -131,16 +114,6 @@ def test_a_function_of_another_catalog_is_refused_twice(diagnose: Find) -> None:
         everything=False,
     )
     assert [d.pointer for d in found] == ["/use/catalogs", "/do/0/a/call"]
-
-
-def test_a_secret_in_a_policy_is_refused(diagnose: Find) -> None:
-    found = diagnose(
-        "use: {secrets: [s]}\ndo:\n- a: {" + HTTP % "{basic: {use: s}}" + "}", everything=False
-    )
-    assert [d.pointer for d in found] == [
-        "/use/secrets",
-        "/do/0/a/with/endpoint/authentication/basic/use",
-    ]
 
 
 def test_return_has_no_meaning_for_a_workflow(diagnose: Find) -> None:

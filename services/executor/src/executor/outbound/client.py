@@ -140,6 +140,7 @@ class OutboundClient:
         url: URL,
         headers: CIMultiDict[str],
         body: bytes | None,
+        *,
         bytes_max: int,
         middlewares: tuple[aiohttp.ClientMiddlewareType, ...],
     ) -> OutboundResponse:
