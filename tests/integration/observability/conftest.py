@@ -49,6 +49,7 @@ def stack(fixture_loop: Any, collector: Collector, ports: Any) -> Iterator[Local
         "OTEL_TRACES_SAMPLER_ARG": "1.0",
         "OTEL_BSP_SCHEDULE_DELAY": "200",
         "ACCESS_LOG": "true",
+        "OUTBOUND_ALLOW": "127.0.0.0/8",
         "METRICS_ORGANIZATIONS": "5",
     }
     started = LocalStack(folder / ".kwe", environ, replicas={"executor": 2, "orchestrator": 2})
