@@ -104,6 +104,7 @@ def rehearse() -> Rehearse:
         until_ms: int | None = None,
         evaluate: Any = None,
         events: Any = (),
+        secrets: Any = None,
         **parts: Any,
     ) -> Run:
         world = Twins(
@@ -113,6 +114,7 @@ def rehearse() -> Rehearse:
             functions=Functions([ECHO, TYPED]),
             limits=limits,
             evaluate=evaluate,
+            secrets=secrets,
         )
         for position, event in enumerate(events):
             world.post(

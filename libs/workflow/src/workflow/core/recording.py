@@ -109,10 +109,10 @@ def _add_report(frame: Frame, event: dict[str, Json]) -> None:
 
 def _add_output(work: Work, event: dict[str, Json], output: Value, *, stored: bool) -> None:
     # A stored value is named even if it happens to be in memory: history must not depend on what a host cached.
-    if output.secrets is not None:
-        event["output"] = REDACTED
-    elif output.reference is not None:
+    if output.reference is not None:
         _refer(event, output)
+    elif output.secrets is not None:
+        event["output"] = REDACTED
     elif len(output.raw) <= OUTPUT_INLINE_BYTES_MAX:
         event["output"] = output.json
     else:

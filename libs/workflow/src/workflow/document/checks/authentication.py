@@ -19,7 +19,9 @@ _NEEDED: Final = {
 }
 _INTERACTIVE: Final = "authorization_code"
 
-_READ: Final = re.compile(r"""\$secrets\s*(?:\.\s*([A-Za-z_]\w*)|\.?\s*\[\s*"([^"\\]+)"\s*\])""")
+_READ: Final = re.compile(
+    r"""\$secrets\s*(?:\.\s*([A-Za-z_]\w*)|(?:\.\s*|\.?\s*\[\s*)"([^"\\]+)")"""
+)
 
 
 def check(document: Examined, report: Report) -> None:
