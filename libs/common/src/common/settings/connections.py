@@ -127,5 +127,5 @@ class RedisSettings(SettingsGroup):
 
 def _unreadable(name: str, path: str) -> Iterator[str]:
     """Said at the start, where one line is read; a handshake that fails later says less."""
-    if not os.access(path, os.R_OK):
+    if "\x00" in path or not os.access(path, os.R_OK):
         yield f"{name} cannot be read: mount the PEM file, readable by this user, or correct the path"

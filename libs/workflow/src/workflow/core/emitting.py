@@ -17,7 +17,10 @@ from workflow.core.work import Work
 def run_emit(work: Work, frame: Frame, scope: TaskScope) -> Outcome:
     spec = frame.node.spec
     assert type(spec) is EmitSpec
-    given: dict[str, Json] = work.evaluate_value(spec.event, scope).json
+    value = work.evaluate_value(spec.event, scope)
+    if value.secrets is not None:
+        raise fault(ErrorKind.EXPRESSION, "the event holds secrets, and events are public")
+    given: dict[str, Json] = value.json
     event = {"specversion": SPEC_VERSION, **_defaults(work, frame), **given}
     for name, problem in problems_of(event):
         subject = f"`{name}` of the emitted event" if name else "the emitted event"

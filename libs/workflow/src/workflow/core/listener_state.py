@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import reduce
 
 import orjson
 
 from workflow.core.extras import Packer, Unpacker
 from workflow.core.state import State, derived_id
-from workflow.core.values import Json, Reference, Value
+from workflow.core.values import Json, Reference, Value, together
 
 INLINE_MAX = 8
 """Up to so many values keep their place in the state."""
@@ -90,8 +91,9 @@ class Series:
 
     def joined(self) -> Value:
         """All of it as one array."""
-        parts = [self._items[at].raw for at in range(self.count)]
-        return Value.of_bytes(b"[" + b",".join(parts) + b"]")
+        items = [self._items[at] for at in range(self.count)]
+        secrets = reduce(together, (each.secrets for each in items), None)
+        return Value.of_bytes(b"[" + b",".join(each.raw for each in items) + b"]", secrets)
 
 
 def _consumed() -> Series:

@@ -40,7 +40,7 @@ def run_listen(work: Work, frame: Frame, scope: TaskScope) -> Outcome:
     expected: dict[str, dict[str, Json]] = {}
     for position, filter in enumerate(spec.filters):
         values = {
-            each.name: work.evaluate_value(each.expected, scope).json
+            each.name: _shown(work.evaluate_value(each.expected, scope))
             for each in filter.correlations
             if each.expected is not None
         }
@@ -49,6 +49,13 @@ def run_listen(work: Work, frame: Frame, scope: TaskScope) -> Outcome:
         if values:
             expected[str(position)] = values
     return lambda: _begin(work, frame, spec, ListenState(expected))
+
+
+def _shown(value: Value) -> Json:
+    """What events are looked up by is stored as it is."""
+    if value.secrets is not None:
+        raise fault(ErrorKind.EXPRESSION, "events cannot be correlated by a secret")
+    return value.json
 
 
 def consider(work: Work, message: EventArrived) -> None:
@@ -203,13 +210,13 @@ def _end_iteration(work: Work, frame: Frame, spec: ListenSpec, listener: ListenS
     if foreach.output_as is not None:
         output = work.evaluate_value(foreach.output_as, scope)
     if foreach.output_schema is not None:
-        foreach.output_schema.check(work.read(output))
+        foreach.output_schema.check(work.loaded(output))
     context = None
     if foreach.export_as is not None:
         scope.value = scope.output = output
         context = work.evaluate_value(foreach.export_as, scope)
         if foreach.export_schema is not None:
-            foreach.export_schema.check(context.json)
+            foreach.export_schema.check(context)
     listener.outputs.add(output)
     if context is not None:
         frame.thread.context = context
