@@ -77,6 +77,12 @@ def hidden_from_logs(hiding: forms.Hiding) -> Iterator[None]:
         _hiding.reset(token)
 
 
+def is_hiding() -> bool:
+    """Whether the work at hand knows secrets that must not be said."""
+    hiding = _hiding.get()
+    return hiding is not None and bool(hiding.secrets)
+
+
 def _readable(value: Any) -> Any:
     return str(value) if isinstance(value, BaseException) else value
 
@@ -96,8 +102,8 @@ class Redactor:
 
     def line(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         """All fields of a log line."""
-        if (hiding := _hiding.get()) is not None and hiding.secrets:
-            fields = hiding.json({name: _readable(value) for name, value in fields.items()})
+        if is_hiding():
+            return {name: self.field(name, _readable(value)) for name, value in fields.items()}
         if self._is_harmless(fields):
             return fields
         return {name: self.field(name, value) for name, value in fields.items()}
@@ -119,6 +125,8 @@ class Redactor:
         )
 
     def text(self, text: str) -> str:
+        if (hiding := _hiding.get()) is not None:
+            text = hiding.text(text)
         for secret in self._known:
             if secret in text:
                 text = text.replace(secret, REDACTED)

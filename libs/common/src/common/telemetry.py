@@ -28,6 +28,7 @@ from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanK
 from opentelemetry.util.types import AttributeValue
 
 from common import trace_export
+from common.redaction import is_hiding
 from common.settings import TelemetrySettings
 
 if TYPE_CHECKING:
@@ -217,7 +218,8 @@ class _SpanScope:
         if self._recorded is not None:
             # Cancellation is how work ends here, not a fault of it.
             if isinstance(error, Exception):
-                self._recorded.record_exception(error)
+                if not is_hiding():  # it may quote them
+                    self._recorded.record_exception(error)
                 self._recorded.set_status(trace.StatusCode.ERROR, type(error).__name__)
             self._recorded.end()
 
