@@ -78,7 +78,8 @@ def _from_aws(place: str, environ: Mapping[str, str]) -> Any:
     parts = place.split(":")
     region = parts[3] if parts[0] == "arn" and len(parts) > 3 else None
     try:
-        client: Any = boto3.client(
+        # A session of its own: the one that boto3 shares keeps the first credentials it ever saw.
+        client: Any = boto3.Session().client(
             "secretsmanager",
             region_name=region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION"),
             config=Config(

@@ -215,7 +215,7 @@ class Bucket:
         if self._made is None:
             import boto3
 
-            self._made = boto3.client("s3", endpoint_url=self._endpoint)
+            self._made = boto3.Session().client("s3", endpoint_url=self._endpoint)
         return self._made
 
 
